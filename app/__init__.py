@@ -1,0 +1,1 @@
+"""Yanzhen's application: core, features, adapters, web, command line. See docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""The pure heart: values, ports, rules and the one engine. Standard library only."""

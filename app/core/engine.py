@@ -1,0 +1,297 @@
+"""VerificationEngine: the one use case. Recognise, record, decide; a verdict leaves only after its commit.
+
+Concurrent verifications share one commit: whatever is pending when the last commit ends is the next batch, so
+batches size themselves and a lone query waits for nothing. One sweeper watches every deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
+from app.core.model.catalogue import Catalogue
+from app.core.model.code import PRESET_LENGTHS, Code, Entry
+from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
+from app.core.model.verification import Draft, Record, VerificationRequest
+from app.core.ports.cache import Cache
+from app.core.ports.clock import Clock
+from app.core.ports.journal import Journal
+from app.core.ports.labels import KeysMissing, Recogniser, Recognised
+from app.core.ports.verifications import CatalogueStore, VerificationStore
+
+_SLIP_MEMORY_S: Final = 24 * 3600.0
+_SWEEP_S: Final = 0.05
+_RETRY_AFTER_S: Final = 5
+_CATALOGUE_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLimits:
+    """``queue`` bounds the verifications waiting for a commit, ``batch`` those sharing one."""
+
+    queue: int = 4096
+    batch: int = 1024
+
+
+@dataclass(slots=True)
+class _Pending:
+    request: VerificationRequest
+    draft: Draft
+    future: asyncio.Future[Verdict]
+
+
+class VerificationEngine:
+    """The core use case, made for one event loop. ``start`` before use; ``close`` waits for what is under way."""
+
+    def __init__(
+        self,
+        *,
+        recogniser: Recogniser,
+        store: VerificationStore,
+        catalogues: CatalogueStore,
+        cache: Cache,
+        clock: Clock,
+        journal: Journal,
+        limits: EngineLimits | None = None,
+    ) -> None:
+        self._recogniser = recogniser
+        self._store = store
+        self._catalogues = catalogues
+        self._cache = cache
+        self._clock = clock
+        self._journal = journal
+        self._limits = limits or EngineLimits()
+        self._catalogue = Catalogue(version=-1)
+        self._pending: list[_Pending] = []
+        self._drainer: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._watched: dict[int, deque[tuple[float, asyncio.Future[Verdict]]]] = {}
+        self._closed = False
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The snapshot that the next query is recognised against."""
+        return self._catalogue
+
+    async def start(self) -> None:
+        """Load the catalogue. Raises ``StoreUnavailable``."""
+        self._catalogue = await self._catalogues.load()
+
+    async def close(self) -> None:
+        """Refuse new queries and wait until every accepted one is answered."""
+        self._closed = True
+        while self._drainer is not None:
+            await asyncio.wait((self._drainer,))
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait((self._sweeper,))
+
+    async def verify(self, request: VerificationRequest, *, deadline_ms: int = 10_000) -> Verdict:
+        """Answer one query; recorded before it returns, except for outcomes that record nothing.
+
+        Never raises for any input. Past ``deadline_ms`` the answer is ``unavailable``, while the commit goes on:
+        a retry with the same message id gets its verdict. Cancelling the caller does not cancel the commit.
+        """
+        loop = asyncio.get_running_loop()
+        recognition = self._recogniser.recognise(request.code, self._catalogue)
+        if type(recognition) is Recognised:
+            resolved: Draft | Verdict = self._draft(request, self._catalogue, recognition.serial)
+        else:
+            try:
+                async with asyncio.timeout(deadline_ms / 1000):
+                    resolved = await self._resolve_current(request)
+            except TimeoutError:
+                return _unavailable(Detail.DEADLINE)
+            except YanzhenError as error:
+                self._journal.failed("resolve_failed", error)
+                return _unavailable(Detail.NOT_RECORDED)
+        if type(resolved) is Verdict:
+            return resolved
+        assert isinstance(resolved, Draft)
+        if self._closed or len(self._pending) >= self._limits.queue:
+            return _unavailable(Detail.BUSY)
+        future: asyncio.Future[Verdict] = loop.create_future()
+        self._pending.append(_Pending(request, resolved, future))
+        if self._drainer is None:
+            self._drainer = loop.create_task(self._drain())
+        self._watch(loop, deadline_ms, future)
+        return await future
+
+    async def find_answer(self, request: VerificationRequest) -> Verdict | None:
+        """Return the verdict already given to this message, or None. Raises ``StoreUnavailable``."""
+        key = self._message_key(request)
+        return await self._store.find_answer(key) if key is not None else None
+
+    async def find_record(self, verification_id: VerificationId, reader_token: bytes | None) -> Record | None:
+        """Return a recorded verification for its result page, or None. Raises ``StoreUnavailable``."""
+        return await self._store.find_record(verification_id, reader_token, self._catalogue)
+
+    async def check(self) -> None:
+        """Raise unless a verification could be recorded and decided now; see ``VerificationStore.check``."""
+        await self._store.check()
+        if await self._catalogues.version() != self._catalogue.version:
+            await self._refresh()
+        if not self._recogniser.keys_fit(self._catalogue):
+            raise StoreUnavailable("The key file does not fit the database. Restore the key file from its backup.")
+
+    # -- recognise -------------------------------------------------------------------------------------------
+
+    async def _resolve_current(self, request: VerificationRequest) -> Draft | Verdict:
+        """Resolve off the hot path. An answer that records nothing is given only under the current catalogue."""
+        for _ in range(_CATALOGUE_TRIES):
+            resolved = await self._resolve(request)
+            if isinstance(resolved, Draft) or await self._catalogues.version() == self._catalogue.version:
+                return resolved
+            await self._refresh()
+        return _unavailable(Detail.BUSY)
+
+    async def _resolve(self, request: VerificationRequest) -> Draft | Verdict:
+        catalogue = self._catalogue
+        keys_missing = False
+        for code in (request.code, *request.other_readings):
+            recognition = self._recogniser.recognise(code, catalogue)
+            if isinstance(recognition, Recognised):
+                return self._draft(request, catalogue, recognition.serial)
+            keys_missing = keys_missing or isinstance(recognition, KeysMissing)
+            if len(code.digits) in catalogue.imported_lengths and not keys_missing:
+                serial = await self._catalogues.find_imported(self._recogniser.code_digest(code))
+                if serial is not None:
+                    return self._draft(request, catalogue, serial)
+        if keys_missing:
+            return _unavailable(Detail.KEY_MISSING)
+        return await self._resolve_unrecognised(request, catalogue)
+
+    async def _resolve_unrecognised(self, request: VerificationRequest, catalogue: Catalogue) -> Draft | Verdict:
+        """Tell a slip from a code that is not in the record."""
+        code = request.code
+        if not code.digits:
+            return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.NO_DIGITS,))
+        has_check_digits = len(code.digits) in PRESET_LENGTHS
+        recognition = self._recogniser.recognise(code, catalogue)
+        sound = not isinstance(recognition, Recognised | KeysMissing) and recognition.sound
+        if sound or code.entry is Entry.SCANNED:
+            return self._draft(request, catalogue, None)
+        if not has_check_digits:
+            if len(code.digits) in catalogue.imported_lengths:
+                return self._draft(request, catalogue, None)
+            return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.WRONG_LENGTH,))
+        positions = self._recogniser.locate_slip(code, catalogue)
+        if positions:
+            return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_LOCATED,), slip_positions=positions)
+        if await self._sent_before(request, code):
+            return self._draft(request, catalogue, None)
+        return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_UNLOCATED,))
+
+    async def _sent_before(self, request: VerificationRequest, code: Code) -> bool:
+        """Tell whether this caller sent this very slip before: then the label really reads so."""
+        token = request.caller.token
+        if token is None:
+            return False
+        key = f"slip:{self._recogniser.code_digest(code).hex()}:{token.hex()}"
+        if await self._cache.find(key) is not None:
+            return True
+        await self._cache.put(key, b"1", ttl_s=_SLIP_MEMORY_S)
+        return False
+
+    def _draft(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Draft:
+        label = None
+        if serial is not None:
+            batch = catalogue.batch_of(serial)
+            if batch is not None and (request.scope is None or batch.product.brand.id in request.scope):
+                label = catalogue.label(serial, batch)
+        return Draft(
+            label=label,
+            code_digest=self._recogniser.code_digest(request.code) if label is None else None,
+            caller_token=request.caller.token,
+            channel=request.channel,
+            place=request.place,
+            received_at=request.received_at,
+            message_key=self._message_key(request) if request.message_id is not None else None,
+        )
+
+    def _message_key(self, request: VerificationRequest) -> bytes | None:
+        if request.message_id is None:
+            return None
+        return self._recogniser.message_key(request.channel, request.account, request.message_id)
+
+    async def _refresh(self) -> None:
+        """Load the catalogue again, and the keys with it, because a new batch may need a new key."""
+        catalogue = await self._catalogues.load()
+        if not self._recogniser.keys_fit(catalogue) or catalogue.version != self._catalogue.version:
+            self._recogniser.reload()
+        self._catalogue = catalogue
+
+    # -- record ----------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Commit batch after batch until nothing is pending. No await stands between the last look and the end."""
+        try:
+            while self._pending:
+                batch = self._pending[: self._limits.batch]
+                del self._pending[: self._limits.batch]
+                await self._commit(batch)
+        finally:
+            self._drainer = None
+
+    async def _commit(self, batch: list[_Pending]) -> None:
+        """Record one batch and answer each of its queries; on any failure answer ``unavailable``."""
+        started = self._clock.monotonic_s()
+        try:
+            for _ in range(_CATALOGUE_TRIES):
+                try:
+                    verdicts = await self._store.record([item.draft for item in batch], self._catalogue)
+                except CatalogueChanged:
+                    await self._refresh()
+                    batch = await self._resolve_again(batch)
+                    if not batch:
+                        return
+                else:
+                    break
+            else:
+                raise StoreUnavailable("The catalogue changed faster than a verification could be recorded.")
+        except Exception as error:  # noqa: BLE001 - whatever failed, every asker gets an honest answer
+            self._journal.failed("commit_failed", error)
+            verdicts = [_unavailable(Detail.NOT_RECORDED)] * len(batch)
+        for item, verdict in zip(batch, verdicts, strict=True):
+            if not item.future.done():
+                item.future.set_result(verdict)
+        self._journal.committed(len(batch), (self._clock.monotonic_s() - started) * 1000)
+
+    async def _resolve_again(self, batch: list[_Pending]) -> list[_Pending]:
+        """Resolve pending queries under the new catalogue; those that now record nothing are answered at once."""
+        left = []
+        for item in batch:
+            resolved = await self._resolve(item.request)
+            if isinstance(resolved, Draft):
+                left.append(_Pending(item.request, resolved, item.future))
+            elif not item.future.done():
+                item.future.set_result(resolved)
+        return left
+
+    # -- deadlines -------------------------------------------------------------------------------------------
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, deadline_ms: int, future: asyncio.Future[Verdict]) -> None:
+        """Remember when ``future`` must be answered. Equal deadlines stand in order, so a sweep looks at heads only."""
+        queue = self._watched.get(deadline_ms)
+        if queue is None:
+            queue = self._watched[deadline_ms] = deque()
+        queue.append((loop.time() + deadline_ms / 1000, future))
+        if self._sweeper is None:
+            self._sweeper = loop.create_task(self._sweep(loop))
+
+    async def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now = loop.time()
+            for queue in self._watched.values():
+                while queue and (queue[0][1].done() or queue[0][0] <= now):
+                    future = queue.popleft()[1]
+                    if not future.done():
+                        future.set_result(_unavailable(Detail.DEADLINE))
+
+
+def _unavailable(detail: Detail) -> Verdict:
+    return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(detail,), retry_after_s=_RETRY_AFTER_S)

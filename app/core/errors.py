@@ -1,0 +1,85 @@
+"""The closed error family. A docstring is the default message and says the remedy.
+
+Adapters turn library errors into these at the edge; ``public_key`` names the wording a stranger may see.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class YanzhenError(Exception):
+    """Something went wrong; the log has the details."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    public_key: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class StoreUnavailable(YanzhenError):
+    """The database did not record in time. Check disk space and permissions, then try again."""
+
+    code = "store_unavailable"
+    retryable = True
+    public_key = "unavailable"
+
+
+class SchemaOutdated(YanzhenError):
+    """The database schema does not match this program. Run `yanzhen db upgrade`, then start again."""
+
+    code = "schema_outdated"
+
+
+class CatalogueChanged(YanzhenError):
+    """The catalogue changed since it was read. Load it again and repeat the step."""
+
+    code = "catalogue_changed"
+    retryable = True
+
+
+class KeyMissing(YanzhenError):
+    """A key this database needs is not in the key file. Restore the key file from its backup."""
+
+    code = "key_missing"
+    public_key = "unavailable"
+
+
+class KeyFileInvalid(YanzhenError):
+    """The key file cannot be used. Restore it from its backup; never create a new one over old labels."""
+
+    code = "key_file_invalid"
+
+
+class SettingsInvalid(YanzhenError):
+    """Some settings are wrong. Correct each named field and start again."""
+
+    code = "settings_invalid"
+
+
+class RuleBroken(YanzhenError):
+    """The request breaks a rule of the service. The message names the rule and what would do instead."""
+
+    code = "rule_broken"
+
+
+class NotFound(YanzhenError):
+    """There is no such entry. List the existing ones and use an id from the list."""
+
+    code = "not_found"
+
+
+class NotAuthentic(YanzhenError):
+    """The request does not prove who sent it. Check the channel's secret, signature and address list."""
+
+    code = "not_authentic"
+    public_key = "refused"
+
+
+class Undecodable(YanzhenError):
+    """The request is not of the form this channel understands. Send it as the channel's documentation shows."""
+
+    code = "undecodable"
+    public_key = "malformed"

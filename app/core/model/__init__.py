@@ -1,0 +1,1 @@
+"""Frozen values of the field: codes, labels, callers, verifications and verdicts."""

@@ -1,0 +1,154 @@
+"""A code as a shopper gives it, and how it is found in whatever they sent.
+
+The digits are found first, the code is proved later: reading never decides that something is false.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.core.model.check_digits import check_digits_hold
+
+PRESET_LENGTHS: Final = frozenset({16, 20, 24})
+MAX_TEXT_CHARS: Final = 4096
+MAX_DIGITS: Final = 64
+MAX_READINGS: Final = 3  # proofs a message may cost: service rules, section 2
+
+_HANZI_DIGITS: Final = {char: str(n) for n, chars in enumerate(
+    ("〇零○", "一幺壹", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for char in chars}  # fmt: skip
+# A single hanzi numeral is usually a word (查一下); two together are digits somebody wrote out.
+_HANZI_RUN: Final = re.compile(f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])")
+_LOOKALIKES: Final = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
+_LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])[0-9OolI]*[0-9][0-9OolI]*(?![A-Za-z0-9])")
+_LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
+_GROUP: Final = re.compile(r"[0-9]+(?:[\s\-\u2010-\u2015_.,·・，、()]{1,4}[0-9]+)*")
+_RUN: Final = re.compile(r"[0-9]+")
+
+
+class Entry(StrEnum):
+    """How the code came in. A scanned code cannot hold a typing slip."""
+
+    TYPED = "typed"
+    SCANNED = "scanned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Code:
+    """Up to 64 ASCII digits as understood from the caller's input; may be empty or of a wrong length.
+
+    Only :meth:`parse` and :func:`read_codes` make one. ``repr`` masks all but the last two digits, so that
+    a code never reaches a log by accident.
+    """
+
+    digits: str
+    entry: Entry = Entry.TYPED
+
+    @staticmethod
+    def parse(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] = PRESET_LENGTHS) -> Code:
+        """Return the code that ``raw`` most likely means; see :func:`read_codes`."""
+        return read_codes(raw, entry=entry, lengths=lengths).code
+
+    def grouped(self) -> str:
+        """Return the digits in groups of four, for reading back."""
+        return " ".join(self.digits[i : i + 4] for i in range(0, len(self.digits), 4))
+
+    def __repr__(self) -> str:
+        return f"Code({self.masked()}, {self.entry.value})"
+
+    def masked(self) -> str:
+        """Return the length and the last two digits only, fit for a log line."""
+        return f"{len(self.digits)}:**{self.digits[-2:]}" if self.digits else "0:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was found in one text: the code to answer, further readings of it, and whether a second code stands there."""
+
+    code: Code
+    others: tuple[Code, ...] = ()
+    more_codes: bool = False
+
+
+def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] = PRESET_LENGTHS) -> Reading:
+    """Find the code in a text of any layout: spaces, dashes, full-width or written digits, a sentence, a URL.
+
+    Order (service rules, section 3): whole digit runs before runs joined over separators, then windows of
+    them, each decided by the check digits; what is left is the likeliest attempt, so that a slip can be
+    pointed at. At most three readings are returned. Never raises.
+    """
+    if raw.isascii() and raw.isdigit() and len(raw) in lengths:
+        return Reading(code=Code(digits=raw, entry=entry))
+    text = _plain(raw[:MAX_TEXT_CHARS])
+    linked = [m for m in _LINK.findall(text) if len(m) in lengths]
+    groups = [_RUN.findall(group) for group in _GROUP.findall(text)]
+    runs = [run for group in groups for run in group]
+    sound: list[str] = []
+    for candidates in (linked, runs, ("".join(group) for group in groups)):
+        sound += [digits for digits in candidates if len(digits) in lengths and check_digits_hold(digits)]
+    distinct = list(dict.fromkeys(sound))
+    if not distinct:
+        windows = [w for group in groups for w in _joined_windows(group, lengths)]
+        windows += [w for group in groups for w in _sliding_windows("".join(group), lengths)]
+        distinct = list(dict.fromkeys(windows))
+        more_codes = False
+    else:
+        more_codes = len(distinct) > 1
+    if not distinct:
+        distinct = [_attempt(linked, runs, groups, lengths)]
+    codes = tuple(Code(digits=digits[:MAX_DIGITS], entry=entry) for digits in distinct[:MAX_READINGS])
+    return Reading(code=codes[0], others=() if more_codes else codes[1:], more_codes=more_codes)
+
+
+def _plain(text: str) -> str:
+    """Turn every decimal digit of any script, written-out hanzi digits and look-alike letters into ASCII digits."""
+    if not text.isascii():
+        text = "".join(_ascii_digit(char) for char in unicodedata.normalize("NFKC", text))
+        text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS[c] for c in m[0]), text)
+    return _LOOKALIKE_WORD.sub(lambda m: m[0].translate(_LOOKALIKES), text)
+
+
+def _ascii_digit(char: str) -> str:
+    value = unicodedata.decimal(char, -1)
+    return char if value < 0 else str(value)
+
+
+def _joined_windows(group: list[str], lengths: frozenset[int]) -> list[str]:
+    """Return joins of neighbouring runs of one group that have a live length and sound check digits."""
+    found = []
+    longest = max(lengths)
+    for start in range(min(len(group), 256)):
+        joined = ""
+        for run in group[start:]:
+            joined += run
+            if len(joined) > longest:
+                break
+            if len(joined) in lengths and check_digits_hold(joined):
+                found.append(joined)
+    return found
+
+
+def _sliding_windows(digits: str, lengths: frozenset[int]) -> list[str]:
+    """Return windows of a longer digit string that have a live length and sound check digits, longest first."""
+    found = []
+    for length in sorted(lengths, reverse=True):
+        for start in range(len(digits) - length + 1):
+            window = digits[start : start + length]
+            if check_digits_hold(window):
+                found.append(window)
+                if len(found) >= MAX_READINGS:
+                    return found
+    return found
+
+
+def _attempt(linked: list[str], runs: list[str], groups: list[list[str]], lengths: frozenset[int]) -> str:
+    """Return the digits the caller most likely meant as a code although no check digits hold."""
+    whole = ["".join(group) for group in groups]
+    for candidates in (linked, runs, whole):
+        for digits in candidates:
+            if len(digits) in lengths:
+                return digits
+    return max(whole, key=len, default="")

@@ -1,0 +1,24 @@
+"""Keyed tokens: callers without identities, and result ids that nobody can guess."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from app.core.model.caller import Caller, CallerKind
+from app.core.model.verdict import VerificationId
+
+
+class Identities(Protocol):
+    """Promise: synchronous, no I/O, equal for equal input as long as the key file's ``caller`` and ``result`` keys live."""
+
+    def caller(self, kind: CallerKind, identity: str) -> Caller:
+        """Return the caller of a normalised identity; one with no token where ``identity`` is empty."""
+        ...
+
+    def seal_result(self, verification_id: VerificationId) -> str:
+        """Return the public id of a result page: 22 characters of URL-safe base64, an encryption of the record's id."""
+        ...
+
+    def open_result(self, sealed: str) -> VerificationId | None:
+        """Return the record's id, or None where ``sealed`` is not one of ours."""
+        ...

@@ -1,0 +1,111 @@
+"""decide(): a label, its history and the brand's rule become a verdict. Pure: no I/O, no clock.
+
+Precedence among what a draft can be: recalled > voided > not_active > expired > over_limit > others' repeats >
+own repeat > first; every lower fact goes to ``reasons`` (service rules, section 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.core.model.label import Disclosure, Label, LabelState, Thresholds
+from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
+from app.core.model.verification import History
+
+RULES_VERSION: Final = 1
+MOMENT: Final = timedelta(minutes=10)
+
+_STATE_OUTCOMES: Final = {
+    LabelState.VOIDED: Outcome.VOIDED,
+    LabelState.ISSUED: Outcome.NOT_ACTIVE,
+    LabelState.EXPIRED: Outcome.EXPIRED,
+}
+_WITHOUT_ORDINAL: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED, Outcome.NOT_FOUND})
+_UNDISCLOSED: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """``outcome`` and ``reasons`` are the truth that is recorded; ``verdict`` is what is announced."""
+
+    outcome: Outcome
+    reasons: tuple[Outcome | Detail, ...]
+    verdict: Verdict
+
+
+def label_outcomes(label: Label | None) -> tuple[Outcome, ...]:
+    """Return what the label's own state says, strongest first; empty for a label in circulation."""
+    if label is None:
+        return (Outcome.NOT_FOUND,)
+    state = _STATE_OUTCOMES.get(label.state)
+    if label.batch.recalled:
+        return (Outcome.RECALLED, state) if state else (Outcome.RECALLED,)
+    return (state,) if state else ()
+
+
+def gets_ordinal(label: Label | None) -> bool:
+    """Tell whether a query of this label is counted: active, recalled and expired labels are."""
+    if label is None:
+        return False
+    outcomes = label_outcomes(label)
+    return not outcomes or outcomes[0] not in _WITHOUT_ORDINAL
+
+
+def policy_number(thresholds: Thresholds) -> int:
+    """Pack the rules' version and the thresholds into one integer that a recorded fact keeps."""
+    return RULES_VERSION << 48 | thresholds.genuine << 24 | thresholds.warn
+
+
+def decide(
+    *,
+    label: Label | None,
+    history: History | None,
+    recorded_at: datetime,
+    verification_id: VerificationId,
+) -> Decision:
+    """Return the decision on one recorded query. ``history`` is None exactly where no ordinal was given."""
+    if label is None:
+        verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
+        return Decision(outcome=Outcome.NOT_FOUND, reasons=(), verdict=verdict)
+    batch = label.batch
+    thresholds = batch.thresholds
+    reasons: tuple[Outcome | Detail, ...] = label_outcomes(label)
+    if history is not None:
+        reasons += _count_outcomes(history, thresholds, recorded_at)
+    outcome = reasons[0]
+    assert isinstance(outcome, Outcome)
+    reasons = reasons[1:]
+    if outcome in _UNDISCLOSED and batch.product.brand.disclosure is Disclosure.MINIMAL:
+        verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
+        return Decision(outcome=outcome, reasons=reasons, verdict=verdict)
+    verdict = Verdict(
+        outcome=outcome,
+        reasons=reasons,
+        label=batch.summary,
+        ordinal=history.ordinal if history else None,
+        first=history.first if history else None,
+        own_first_at=history.own_first_at if history else None,
+        recorded_at=recorded_at,
+        verification_id=verification_id,
+        policy=policy_number(thresholds),
+    )
+    return Decision(outcome=outcome, reasons=reasons, verdict=verdict)
+
+
+def _count_outcomes(history: History, thresholds: Thresholds, now: datetime) -> tuple[Outcome | Detail, ...]:
+    """Return what the counts say. Thresholds count queries by others plus this one; the ordinal counts all."""
+    if history.ordinal == 1:
+        return (Outcome.FIRST,)
+    own_before = history.own_ordinal > 1
+    others = history.seen_by_others
+    if others + 1 > thresholds.warn:
+        return (Outcome.OVER_LIMIT, Detail.OWN_BEFORE) if own_before else (Outcome.OVER_LIMIT,)
+    if others + 1 > thresholds.genuine:
+        return (Outcome.REPEAT, Detail.OWN_BEFORE) if own_before else (Outcome.REPEAT,)
+    if not own_before:
+        return (Outcome.REPEAT, Detail.WITHIN_ALLOWANCE)
+    if others == 0 and history.first.own and now - history.first.at <= MOMENT:
+        return (Outcome.REPEAT_OWN, Detail.JUST_RECORDED)
+    return (Outcome.REPEAT_OWN,)
