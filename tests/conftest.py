@@ -1,6 +1,6 @@
 """What every test starts from: no YANZHEN_* setting of the machine, a test budget, a system Chromium.
 
-Tests in tests/unit and tests/contract open no network socket; one that must says `@pytest.mark.enable_socket`.
+Tests in tests/unit and tests/contract open no network socket; one that must has the mark enable_socket.
 """
 
 import os
