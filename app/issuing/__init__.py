@@ -1,0 +1,1 @@
+"""Everything that makes labels: the codebook, its keys, batches, label files and artwork."""

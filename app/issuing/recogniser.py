@@ -1,0 +1,139 @@
+"""Recognition of codes by mathematics and the catalogue in memory; meets the core's port `Recogniser`.
+
+Order (service rules, section 2): keys, check digits, permutation, batch range, tag. A wrong code takes the same
+steps wherever it fails after the check digits.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from app.core.errors import KeyFileInvalid, KeyMissing
+from app.core.model.catalogue import Catalogue
+from app.core.model.check_digits import check_digits_hold
+from app.core.model.code import Code
+from app.core.model.label import CodeBatch
+from app.core.ports.labels import KeysMissing, Recognised, Recognition, Unrecognised
+from app.issuing.codebook import LAYOUTS, Codebook
+from app.issuing.keyring import Keyring, SecretName
+from app.issuing.slips import corrections
+
+DIGEST_BYTES: Final = 16
+_UNSOUND: Final = Unrecognised(sound=False)
+_UNKNOWN: Final = Unrecognised(sound=True)
+_KEYS_MISSING: Final = KeysMissing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    ring: Keyring
+    codebook: Codebook
+    digest_key: bytes
+    message_key: bytes
+
+
+class CodebookRecogniser:
+    """Recognises codes under the keys that `load` reads.
+
+    A key file that cannot be read does not stop the service: `failure` then says why, `keys_fit` is False and
+    every recognition is KeysMissing. `code_digest` and `message_key` raise KeyMissing in that state.
+    """
+
+    __slots__ = ("_fits", "_fits_for", "_keys", "_load", "failure")
+
+    def __init__(self, load: Callable[[], Keyring]) -> None:
+        self._load = load
+        self._keys: _Keys | None = None
+        self._fits = False
+        self._fits_for: Catalogue | None = None
+        self.failure: KeyFileInvalid | KeyMissing | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the keys again; if that fails the old ones stay and `failure` says why."""
+        try:
+            ring = self._load()
+            self._keys = _Keys(
+                ring=ring,
+                codebook=ring.codebook(),
+                digest_key=ring.secret(SecretName.DIGEST).key,
+                message_key=ring.secret(SecretName.MESSAGE).key,
+            )
+            self.failure = None
+        except (KeyFileInvalid, KeyMissing) as error:
+            self.failure = error
+        self._fits_for = None
+
+    def keys_fit(self, catalogue: Catalogue) -> bool:
+        """Tell whether every key that the catalogue's data was made with is present and the same."""
+        if catalogue is not self._fits_for:  # once a snapshot, not once a query
+            self._fits = self._keys is not None and self._keys.ring.fits(catalogue.key_checks)
+            self._fits_for = catalogue
+        return self._fits
+
+    def recognise(self, code: Code, catalogue: Catalogue) -> Recognition:
+        """Return the serial whose label carries this code, or why there is none; no I/O, about 8 microseconds."""
+        keys = self._keys
+        if keys is None or not self.keys_fit(catalogue):
+            return _KEYS_MISSING
+        digits = code.digits
+        if len(digits) not in LAYOUTS or not check_digits_hold(digits):
+            return _UNSOUND
+        try:
+            serial = _proved_serial(keys, digits, catalogue)
+        except KeyMissing:
+            return _KEYS_MISSING
+        return _UNKNOWN if serial is None else Recognised(serial=serial)
+
+    def locate_slip(self, code: Code, catalogue: Catalogue) -> tuple[int, ...]:
+        """Return the 1-based place(s) of the one wrong digit or swapped pair, or () unless exactly one fits."""
+        keys = self._keys
+        digits = code.digits
+        if keys is None or len(digits) not in LAYOUTS or not self.keys_fit(catalogue):
+            return ()
+        try:
+            located = [
+                correction.positions
+                for correction in corrections(digits)
+                if _proved_serial(keys, correction.digits, catalogue) is not None
+            ]
+        except KeyMissing:
+            return ()
+        return located[0] if len(located) == 1 else ()
+
+    def code_digest(self, code: Code) -> bytes:
+        """Return HMAC-SHA256 of the digits under the secret `digest`, cut to 16 bytes."""
+        return digest_of(self._required().digest_key, code.digits)
+
+    def message_key(self, channel: str, account: str, message_id: str) -> bytes:
+        """Return HMAC-SHA256 of the message's identity under the secret `message`, cut to 16 bytes.
+
+        Each part is preceded by its length, so no two identities run together into one.
+        """
+        parts = (channel.encode(), account.encode(), message_id.encode("utf-8", "surrogatepass"))
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(self._required().message_key, text, sha256)[:DIGEST_BYTES]
+
+    def _required(self) -> _Keys:
+        if self._keys is None:
+            raise self.failure or KeyMissing
+        return self._keys
+
+
+def digest_of(key: bytes, digits: str) -> bytes:
+    """Return the 16-byte keyed digest under which a code of another system is kept."""
+    return hmac.digest(key, digits.encode("ascii"), sha256)[:DIGEST_BYTES]
+
+
+def _proved_serial(keys: _Keys, digits: str, catalogue: Catalogue) -> int | None:
+    serial = keys.codebook.open(digits)
+    batch: CodeBatch | None = catalogue.batch_of(serial)
+    if batch is None or batch.tag_key_id is None:
+        # no batch can make it genuine; a proof for nothing keeps its time that of a wrong tag
+        keys.codebook.prove(digits, tag_key_id=keys.ring.current_tag_key_id)
+        return None
+    return serial if keys.codebook.prove(digits, tag_key_id=batch.tag_key_id) else None
