@@ -1,0 +1,259 @@
+"""The one frozen settings tree: defaults, then the TOML file, then the environment, then flags.
+
+Built once by the command line and passed down in parts; nobody else reads the environment. config/default.toml and
+docs/settings.md are made from the fields below, so each has a help sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from app.core.errors import SettingsInvalid
+
+PREFIX: Final = "YANZHEN_"
+_NESTED: Final = "__"
+_LOOPBACK_URL: Final = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])(:|/|$)")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        raise ValueError("is not a time zone name; use one like Asia/Shanghai or UTC") from None
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address like https://verify.example.cn, without query or fragment")
+    return value.rstrip("/")
+
+
+def _sqlite_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if url.startswith(("postgres:", "postgresql:")):
+        raise ValueError(
+            "PostgreSQL comes in a later release; use sqlite:///path/to/file.db, or leave it out"
+        )
+    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise ValueError("must be sqlite:///path/to/file.db (four slashes for an absolute path)")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    """Let a list be written as one text with commas, which is how the environment gives it."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(cast(str, value), strict=False)
+    except ValueError:
+        raise ValueError("must be an address or network like 10.0.0.0/8 or ::1") from None
+
+
+def _networks(value: object) -> object:
+    words = _words(value)
+    return tuple(_network(word) for word in words) if isinstance(words, list | tuple) else words
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ThrottleSettings(_Part):
+    """Limits on how often somebody may ask; the unit of abuse is a wrong code."""
+
+    enabled: bool = Field(True, description="Whether limits hold at all; switch off only for tests.")
+    ip_per_minute: Count = Field(60, description="Queries a minute from one address (IPv4 /32, IPv6 /64).")
+    ip_wrong_per_10_minutes: Count = Field(30, description="Wrong codes in 10 minutes from one address.")
+    web_per_hour: Count = Field(20, description="Queries an hour of one browser (cookie and address).")
+    web_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one browser.")
+    phone_per_hour: Count = Field(20, description="Queries an hour of one phone number.")
+    phone_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one phone number.")
+    wechat_per_hour: Count = Field(30, description="Queries an hour of one WeChat user.")
+    wechat_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one WeChat user.")
+
+
+class EngineSettings(_Part):
+    """Bounds of the engine's group commit."""
+
+    queue: Count = Field(
+        4096, description="Verifications that may wait for a commit; beyond it: unavailable."
+    )
+    batch: Count = Field(1024, description="Verifications that may share one commit.")
+
+
+def _data_file(name: str) -> Callable[[dict[str, Any]], Path]:
+    return lambda data: Path(data.get("data_dir", "var")) / name
+
+
+class Settings(BaseSettings):
+    """All settings of a running service. Make it with :func:`load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=_NESTED,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    data_dir: Path = Field(Path("var"), description="Folder of the database, the key file and exports.")
+    database_url: Annotated[SecretStr, AfterValidator(_sqlite_url)] = Field(
+        default_factory=lambda data: SecretStr(f"sqlite:///{_data_file('yanzhen.db')(data)}"),
+        description="Where verifications are recorded: sqlite:///path; by default a file in data_dir.",
+        json_schema_extra={"shown": "sqlite:///var/yanzhen.db"},
+    )
+    key_file: Path = Field(
+        default_factory=_data_file("keys.json"),
+        description="The key file, readable by the service alone; back it up apart from the database.",
+        json_schema_extra={"shown": "var/keys.json"},
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
+    port: int = Field(8315, ge=1, le=65535, description="The port to listen on.")
+    public_url: Annotated[str, AfterValidator(_origin)] = Field(
+        default_factory=lambda data: f"http://127.0.0.1:{data.get('port', 8315)}",
+        description="The address shoppers reach the service at; it is frozen into the QR codes of each batch.",
+        json_schema_extra={"shown": "http://127.0.0.1:8315"},
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "Asia/Shanghai", description="The zone in which times are shown; they are stored in UTC."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Log lines as JSON or as columns; auto shows columns on a terminal."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        "info", description="The least severe log lines that are written."
+    )
+    channels: Words = Field(("web", "api"), description="The channels that are served, by name.")
+    trusted_proxies: Networks = Field(
+        (), description="Proxies whose X-Forwarded-For is believed, as addresses or networks."
+    )
+    metrics_from: Networks = Field(
+        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        description="Who may read /metrics, as addresses or networks; not counting trusted proxies.",
+    )
+    drain_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
+        20, description="How long requests under way may finish after a stop signal."
+    )
+    throttle: ThrottleSettings = Field(
+        ThrottleSettings(), description="Limits on how often somebody may ask."
+    )
+    engine: EngineSettings = Field(EngineSettings(), description="Bounds of the group commit.")
+
+    @property
+    def database_path(self) -> Path:
+        """The database file."""
+        return Path(self.database_url.get_secret_value().removeprefix("sqlite:///"))
+
+    @property
+    def public_url_is_loopback(self) -> bool:
+        """True where only this machine could open the address in a QR code."""
+        return _LOOPBACK_URL.match(self.public_url) is not None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, and the file, which arrives under a private flag name."""
+        flags = dict(cast(InitSettingsSource, init_settings).init_kwargs)
+        file = flags.pop("__file__", {})
+        return (
+            InitSettingsSource(settings_cls, flags),
+            env_settings,
+            InitSettingsSource(settings_cls, cast(dict[str, Any], file)),
+        )
+
+
+def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    """Build the tree. Raises ``SettingsInvalid`` that names every wrong field by its path, one a line."""
+    file = _read_toml(config) if config is not None else {}
+    try:
+        arguments: dict[str, Any] = {"__file__": file, **(flags or {})}
+        return Settings(**arguments)
+    except ValidationError as error:
+        problems = [p for p in error.errors(include_input=False) if p["type"] != "default_factory_not_called"]
+        lines = [
+            f"  {_path(problem['loc'])}: {_say(problem['type'], problem['msg'])}" for problem in problems
+        ]
+        count = "Some settings are" if len(lines) > 1 else "A setting is"
+        raise SettingsInvalid("\n".join((f"{count} wrong; correct and start again:", *lines))) from None
+
+
+def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return names with our prefix that set nothing, most likely misspelt; those of the tests excepted."""
+    known = {f"{PREFIX}{path.replace('.', _NESTED)}".upper() for path in Settings.model_fields}
+    names = (name.upper() for name in (os.environ if environment is None else environment))
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if name.startswith(PREFIX)
+            and not name.startswith(f"{PREFIX}TEST_")
+            and f"{PREFIX}{name.removeprefix(PREFIX).split(_NESTED, maxsplit=1)[0]}" not in known
+        )
+    )
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"The settings file {path} cannot be read ({error.strerror}). Check the path given to --config."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(
+            f"The settings file {path} is not valid TOML: {error}. Correct it there."
+        ) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    names = [part for part in location if isinstance(part, str)]
+    return ".".join(names) or "settings"
+
+
+def _say(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such setting; see docs/settings.md"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
