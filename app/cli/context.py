@@ -1,0 +1,58 @@
+"""What every command does first: settings from the flags, and an event loop where the service needs one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.core.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from app.bootstrap import Workshop
+    from app.settings import Settings
+
+T = TypeVar("T")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings of this command: flags over environment over the file over defaults."""
+    from app.settings import load_settings
+
+    flags: dict[str, Any] = {}
+    for assignment in arguments.set or ():
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsInvalid(f"--set {assignment}: write it as NAME=VALUE, for example --set port=8080.")
+        *parents, last = name.strip().split(".")
+        part = flags
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = value
+    if arguments.data_dir:
+        flags["data_dir"] = arguments.data_dir
+    for name in ("host", "port", "public_url"):
+        value = getattr(arguments, name, None)
+        if value is not None:
+            flags[name] = value
+    return load_settings(config=Path(arguments.config) if arguments.config else None, flags=flags)
+
+
+def in_workshop(arguments: argparse.Namespace, work: Callable[[Workshop], Awaitable[T]]) -> T:
+    """Run ``work`` with the database open for issuing; closes it whatever happens."""
+    from app.bootstrap import open_workshop
+
+    settings = settings_of(arguments)
+
+    async def run() -> T:
+        async with open_workshop(settings) as workshop:
+            return await work(workshop)
+
+    return asyncio.run(run())
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that every command with an answer has."""
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON for scripts")
