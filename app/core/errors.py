@@ -53,6 +53,13 @@ class KeyFileInvalid(YanzhenError):
     code = "key_file_invalid"
 
 
+class FileUnwritable(YanzhenError):
+    """A file cannot be written. Check the folder's permissions and the free space, then repeat the step."""
+
+    code = "file_unwritable"
+    retryable = True
+
+
 class SettingsInvalid(YanzhenError):
     """Some settings are wrong. Correct each named field and start again."""
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from app.core.errors import KeyFileInvalid, KeyMissing
+from app.core.errors import FileUnwritable, KeyFileInvalid, KeyMissing, RuleBroken
 from app.issuing.codebook import KEY_BYTES, LAYOUTS
 from app.issuing.keyring import MAX_TAG_KEY_ID, KeptKey, Keyring, SecretName
 
@@ -28,14 +28,8 @@ _NOTICE: Final = "Keep a backup of this file in a safe place. Without it no labe
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-class KeyFileExists(KeyFileInvalid):
-    """There is a key file already and it was left alone. Use it, or name another path."""
-
-    code = "key_file_exists"
-
-
 class KeyFile:
-    """The key file at a path. Every method that fails raises KeyMissing (no file) or KeyFileInvalid with a remedy."""
+    """The key file at a path. Failures are KeyMissing (no file), KeyFileInvalid or FileUnwritable, with a remedy."""
 
     __slots__ = ("path",)
 
@@ -71,11 +65,11 @@ class KeyFile:
         return self._decode(text)
 
     def create(self, *, now: datetime) -> Keyring:
-        """Write a file of new random keys; raises KeyFileExists rather than touch an existing one."""
+        """Write a file of new random keys; raises RuleBroken rather than touch an existing one."""
         ring = Keyring.fresh(now=now)
         with self._lock():
             if self.path.exists():
-                raise KeyFileExists(
+                raise RuleBroken(
                     f"There is a key file at {self.path} already and it was left alone. Use it, or name another path."
                 )
             self._replace(ring)
@@ -122,8 +116,8 @@ class KeyFile:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _unwritable(self, error: OSError) -> KeyFileInvalid:
-        return KeyFileInvalid(
+    def _unwritable(self, error: OSError) -> FileUnwritable:
+        return FileUnwritable(
             f"The key file {self.path} cannot be written ({error.strerror}). Check the folder's permissions and the "
             "free space; nothing was changed."
         )
