@@ -1,0 +1,142 @@
+"""One locale's words, read once from its TOML file: templates, dates, counts, channel and place names."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+from channels.wording.variants import Variant
+
+_FOLDER: Final = Path(__file__).parent
+_FORMATTER: Final = string.Formatter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A sentence with ``{placeholders}``; ``names`` are those it needs."""
+
+    text: str
+    names: tuple[str, ...]
+
+    @staticmethod
+    def of(text: str) -> Template:
+        """Parse ``text``. Raises ``ValueError`` for a broken placeholder."""
+        names = tuple(name for _, name, _, _ in _FORMATTER.parse(text) if name is not None)
+        return Template(text=text, names=tuple(dict.fromkeys(names)))
+
+    def fill(self, value: Callable[[str], str]) -> str:
+        """Return the sentence; ``value`` is asked only for the names it holds."""
+        if not self.names:
+            return self.text
+        return self.text.format_map({name: value(name) for name in self.names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """The forms of one variant: one or two sentences, a text message, and the page's words.
+
+    A further form (a spoken one) is a further field here and a further key in each locale's file.
+    """
+
+    message: Template
+    short: Template
+    headline: str
+    lead: Template
+    next_step: Template
+    look_at: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """All words of one locale; ``zone`` is the display time zone."""
+
+    locale: str
+    zone: tzinfo
+    meanings: Mapping[Variant, Meaning]
+    facts: Mapping[str, str]
+    fragments: Mapping[str, str]
+    channels: Mapping[str, str]
+    short_channels: Mapping[str, str]
+    places: Mapping[str, str]
+    dates: Mapping[str, str]
+    months: tuple[str, ...]
+    ordinals: Mapping[str, str]
+    wait: Mapping[str, str]
+
+    @staticmethod
+    def load(locale: str, zone: tzinfo) -> Book:
+        """Read the locale's file. Raises ``KeyError`` where it lacks a word, so that a gap fails at start."""
+        data = tomllib.loads((_FOLDER / f"{locale}.toml").read_text(encoding="utf-8"))
+        looks = data["look_at"]
+        return Book(
+            locale=locale,
+            zone=zone,
+            meanings={variant: _meaning(data["answers"][variant.value], looks) for variant in Variant},
+            facts=data["facts"],
+            fragments=data["fragments"],
+            channels=data["channels"],
+            short_channels=data["short_channels"],
+            places=data.get("places", {}),
+            dates=data["dates"],
+            months=tuple(data.get("months", ())),
+            ordinals=data.get("ordinals", {}),
+            wait=data["wait"],
+        )
+
+    def moment(self, at: datetime) -> str:
+        """Return date and time as people write them, in the display zone."""
+        return self._date("full", at)
+
+    def day(self, at: datetime) -> str:
+        """Return the date in its shortest clear form, for a text message."""
+        return self._date("day", at)
+
+    def _date(self, form: str, at: datetime) -> str:
+        local = at.astimezone(self.zone)
+        month = self.months[local.month - 1] if self.months else ""
+        return self.dates[form].format(
+            year=local.year,
+            yy=local.year % 100,
+            month=local.month,
+            month_name=month,
+            month_short=month[:3],
+            day=local.day,
+            hour=local.hour,
+            minute=local.minute,
+        )
+
+    def position(self, number: int) -> str:
+        """Return the place of a digit: 7 in Chinese, 7th in English."""
+        if not self.ordinals:
+            return str(number)
+        last = "" if 10 < number % 100 < 14 else str(number % 10)
+        return f"{number}{self.ordinals.get(last) or self.ordinals['other']}"
+
+    def waiting(self, seconds: int) -> str:
+        """Return a waiting time rounded up to what people say: seconds, minutes or hours."""
+        for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+            if seconds > size or unit == "second":
+                number = max(1, -(-seconds // size))
+                return self.wait[unit if number == 1 else f"{unit}s"].format(n=number)
+        raise AssertionError("a second is the last unit")
+
+    def via(self, channel: str, place: str) -> str:
+        """Return the channel and the place of a check in brackets, or nothing where neither is known."""
+        known = [name for name in (self.channels.get(channel, ""), self.places.get(place, place)) if name]
+        return self.fragments["via"].format(via=self.fragments["via_join"].join(known)) if known else ""
+
+
+def _meaning(words: Mapping[str, str], looks: Mapping[str, list[str]]) -> Meaning:
+    return Meaning(
+        message=Template.of(words["message"]),
+        short=Template.of(words["short"]),
+        headline=words["headline"],
+        lead=Template.of(words.get("lead", words["message"])),
+        next_step=Template.of(words["next_step"]),
+        look_at=tuple(looks[words["look_at"]]) if "look_at" in words else (),
+    )

@@ -1,0 +1,132 @@
+"""Wording turns a verdict into a Reply: one meaning, whose forms are made when a channel asks for them.
+
+The JSON API is hot and needs only the message, so nothing else is made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from app.core.model.verdict import Verdict
+from channels.wording.book import Book, Meaning
+from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
+from channels.wording.values import VALUES
+from channels.wording.variants import Variant, variant_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a page's list: ``name`` (count, first, own_first, recorded), its label and its value."""
+
+    name: str
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page's words. ``look_at`` may be empty; names are empty where no label is known."""
+
+    headline: str
+    lead: str
+    facts: tuple[Fact, ...]
+    look_at: tuple[str, ...]
+    next_step: str
+    product: str = ""
+    brand: str = ""
+    programme: str = ""
+    service_line: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A verdict in a locale. ``more_codes``: the text held a second code, which was not answered."""
+
+    verdict: Verdict
+    locale: str
+    variant: Variant
+    book: Book
+    more_codes: bool = False
+
+    @property
+    def message(self) -> str:
+        """One or two sentences, for the API, a chat and a command line."""
+        text = self._meaning.message.fill(self._value)
+        return text + self.book.fragments["more_codes"] if self.more_codes else text
+
+    @property
+    def short(self) -> str:
+        """The text-message form: one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English)."""
+        return self._meaning.short.fill(self._value).strip()
+
+    @property
+    def page(self) -> Page:
+        """The words of a result page."""
+        meaning, label = self._meaning, self.verdict.label
+        lead = meaning.lead.fill(self._value)
+        return Page(
+            headline=meaning.headline,
+            lead=lead + self.book.fragments["more_codes"] if self.more_codes else lead,
+            facts=self._facts(),
+            look_at=meaning.look_at,
+            next_step=meaning.next_step.fill(self._value),
+            product=self._name(label.product, label.product_en) if label else "",
+            brand=self._name(label.brand, label.brand_en) if label else "",
+            programme=self._name(label.programme, label.programme_en) if label else "",
+            service_line=label.service_line if label else "",
+        )
+
+    @property
+    def _meaning(self) -> Meaning:
+        return self.book.meanings[self.variant]
+
+    def _value(self, name: str) -> str:
+        return VALUES[name](self.verdict, self.book)
+
+    def _name(self, name: str, name_en: str) -> str:
+        return (name_en or name) if self.locale == "en" else name
+
+    def _facts(self) -> tuple[Fact, ...]:
+        verdict, book = self.verdict, self.book
+        facts = []
+        if verdict.ordinal is not None:
+            count = book.fragments["count_fact" if verdict.ordinal > 1 else "count_fact_one"]
+            facts.append(("count", count.format(count=verdict.ordinal)))
+        if verdict.first is not None and verdict.ordinal != 1:
+            via = book.via(verdict.first.channel, verdict.first.place)
+            facts.append(("first", book.moment(verdict.first.at) + via))
+        if verdict.own_first_at is not None and not (verdict.first and verdict.first.own):
+            facts.append(("own_first", book.moment(verdict.own_first_at)))
+        if verdict.recorded_at is not None:
+            facts.append(("recorded", book.moment(verdict.recorded_at)))
+        return tuple(Fact(name=name, label=book.facts[name], value=value) for name, value in facts)
+
+
+class Wording:
+    """Every answer in every locale, loaded once."""
+
+    def __init__(self, books: Mapping[str, Book]) -> None:
+        self._books = books
+
+    @staticmethod
+    def load(timezone: str) -> Wording:
+        """Read all locales' files; times are shown in ``timezone`` (an IANA name)."""
+        zone = ZoneInfo(timezone)
+        return Wording({locale: Book.load(locale, zone) for locale in LOCALES})
+
+    def reply(self, verdict: Verdict, locale: str = DEFAULT_LOCALE, *, more_codes: bool = False) -> Reply:
+        """Return the answer in ``locale`` or, where it is unknown, the nearest: en-US is en, anything else zh-CN."""
+        book = self._books.get(locale)
+        if book is None:
+            locale = resolve_locale(locale)
+            book = self._books[locale]
+        return Reply(
+            verdict=verdict, locale=locale, variant=variant_of(verdict), book=book, more_codes=more_codes
+        )
+
+    def moment(self, at: datetime, locale: str) -> str:
+        """Return date and time as people write them in ``locale``."""
+        return self._books[resolve_locale(locale)].moment(at)
