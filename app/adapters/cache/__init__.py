@@ -1,0 +1,1 @@
+"""Caches: in this process; in Redis when many machines serve."""

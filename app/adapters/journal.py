@@ -1,0 +1,173 @@
+"""What happened, as log lines and as numbers. The caller's thread appends a fact and goes on; the rest is done later.
+
+One verification costs one queue entry on the event loop: counting and rendering happen in the log's own thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.core.model.verdict import Detail, Outcome, Verdict
+from app.core.model.verification import VerificationRequest
+from app.logs import REQUEST_NUMBER, Logger, Logs
+
+ANSWER_BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+COMMIT_BUCKETS_MS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+DRAFT_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+_MOST_EVENTS: Final = 64
+_INFO: Final = 20
+# Letters only, so that nobody reading a log, person or program, takes a token for a code.
+_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Counts of values by upper bound, and their sum; ``counts`` has one more entry, for values above every bound."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(init=False)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def note(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(slots=True)
+class Tallies:
+    """Numbers since the start of the process; read them through :meth:`ServiceJournal.tallies`."""
+
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, outcome)
+    duplicates: Counter[str] = field(default_factory=Counter)
+    wrong_codes: Counter[str] = field(default_factory=Counter)
+    queue_rejects: Counter[str] = field(default_factory=Counter)
+    answer_ms: dict[str, Histogram] = field(default_factory=dict)
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, reason)
+    failures: Counter[str] = field(default_factory=Counter)
+    commit_ms: Histogram = field(default_factory=lambda: Histogram(COMMIT_BUCKETS_MS))
+    commit_drafts: Histogram = field(default_factory=lambda: Histogram(DRAFT_BUCKETS))
+    uncounted: int = 0
+    lines_dropped: int = 0
+    lines_lost: int = 0
+
+
+class _Answer:
+    """One verdict on its way out, waiting to be counted and written; a call does both."""
+
+    __slots__ = ("duplicate", "journal", "number", "request", "took_ms", "verdict")
+
+    def __init__(
+        self,
+        journal: ServiceJournal,
+        request: VerificationRequest,
+        verdict: Verdict,
+        duplicate: bool,  # noqa: FBT001 - the port's own field, made once a verification
+        took_ms: float,
+        number: int,
+    ) -> None:
+        self.journal = journal
+        self.request = request
+        self.verdict = verdict
+        self.duplicate = duplicate
+        self.took_ms = took_ms
+        self.number = number
+
+    def __call__(self) -> bytes | None:
+        return self.journal.note(self)
+
+
+class ServiceJournal:
+    """The ``Journal`` of a running service: one INFO line a verification, numbers for ``/metrics``."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self._log: Logger = logs.logger("journal")
+        self._put = logs.writer.put
+        self._lines = logs.level <= _INFO
+        self._lock = threading.Lock()
+        self._tallies = Tallies()
+
+    def answered(
+        self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
+    ) -> None:
+        """Note one verdict on its way out."""
+        if not self._put(_Answer(self, request, verdict, duplicate, took_ms, REQUEST_NUMBER.get())):
+            self._tallies.uncounted += 1
+
+    def refused(self, channel: str, reason: str) -> None:
+        """Count a request that never became a query; no line, or strangers could fill the disk."""
+        with self._lock:
+            self._tallies.refusals[channel, str(reason)] += 1
+
+    def committed(self, drafts: int, took_ms: float) -> None:
+        """Note one group commit."""
+        with self._lock:
+            self._tallies.commit_drafts.note(drafts)
+            self._tallies.commit_ms.note(took_ms)
+
+    def failed(self, event: str, error: BaseException) -> None:
+        """Write an unexpected failure with its traceback, masked."""
+        with self._lock:
+            failures = self._tallies.failures
+            failures[event if event in failures or len(failures) < _MOST_EVENTS else "other"] += 1
+        self._log.error(event, error=type(error).__name__, exc_info=error)
+
+    def tallies(self) -> Tallies:
+        """Return the numbers of now; histograms and counters may go on growing in place."""
+        writer = self._logs.writer
+        tallies = self._tallies
+        tallies.lines_dropped, tallies.lines_lost = writer.dropped, writer.lost
+        return tallies
+
+    def note(self, answer: _Answer) -> bytes | None:
+        """Count one answer and render its line; called by the log's thread."""
+        verdict, channel = answer.verdict, answer.request.channel
+        with self._lock:
+            self._count(channel, verdict, answer)
+        return self._logs.render(self._facts(answer)) if self._lines else None
+
+    def _count(self, channel: str, verdict: Verdict, answer: _Answer) -> None:
+        tallies = self._tallies
+        tallies.answers[channel, verdict.outcome.value] += 1
+        if answer.duplicate:
+            tallies.duplicates[channel] += 1
+        elif verdict.wrong_code:
+            tallies.wrong_codes[channel] += 1
+        if verdict.outcome is Outcome.UNAVAILABLE and Detail.BUSY in verdict.reasons:
+            tallies.queue_rejects[channel] += 1
+        histogram = tallies.answer_ms.get(channel)
+        if histogram is None:
+            histogram = tallies.answer_ms[channel] = Histogram(ANSWER_BUCKETS_MS)
+        histogram.note(answer.took_ms)
+
+    def _facts(self, answer: _Answer) -> dict[str, object]:
+        request, verdict = answer.request, answer.verdict
+        token = request.caller.token
+        facts: dict[str, object] = {
+            "at": verdict.recorded_at or request.received_at,
+            "level": "info",
+            "event": "verification",
+            "channel": request.channel,
+            "outcome": verdict.outcome.value,
+            "ordinal": verdict.ordinal,
+            "reasons": [reason.value for reason in verdict.reasons],
+            "code": request.code.masked(),
+            "entry": request.code.entry.value,
+            "caller": f"{request.caller.kind.value}:{token.hex()[:12].translate(_LETTERS)}"
+            if token
+            else "unknown",
+            "locale": request.locale,
+            "duplicate": answer.duplicate,
+            "took_ms": round(answer.took_ms, 2),
+        }
+        if answer.number:
+            facts["request"] = self._logs.request_id(answer.number)
+        return facts
