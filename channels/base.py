@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from app.core.errors import YanzhenError
 from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 from app.core.model.verification import Record, VerificationRequest
@@ -143,11 +144,15 @@ class RefusalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request refused before the engine; ``message`` says what to do and names no secret."""
+    """A request refused before the engine; ``message`` says what to do and names no secret.
+
+    ``cause`` is what the adapter itself raised, so that it can answer in its own terms; None from the server.
+    """
 
     kind: RefusalKind
     message: str = ""
     locale: str = "zh-CN"
+    cause: YanzhenError | None = None
 
 
 class ChannelAdapter(Protocol):

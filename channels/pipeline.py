@@ -39,7 +39,9 @@ class Engine(Protocol):
 
     async def find_answer(self, request: VerificationRequest) -> Verdict | None: ...
 
-    async def find_record(self, verification_id: VerificationId, reader_token: bytes | None) -> Record | None: ...
+    async def find_record(
+        self, verification_id: VerificationId, reader_token: bytes | None
+    ) -> Record | None: ...
 
 
 class Pipeline:
@@ -62,10 +64,10 @@ class Pipeline:
             turn = adapter.decode(inbound)
         except NotAuthentic as error:
             self._journal.refused(channel, RefusalKind.NOT_AUTHENTIC)
-            return adapter.refuse(Refusal(kind=RefusalKind.NOT_AUTHENTIC, message=str(error)))
+            return adapter.refuse(Refusal(kind=RefusalKind.NOT_AUTHENTIC, message=str(error), cause=error))
         except Undecodable as error:
             self._journal.refused(channel, RefusalKind.MALFORMED)
-            return adapter.refuse(Refusal(kind=RefusalKind.MALFORMED, message=str(error)))
+            return adapter.refuse(Refusal(kind=RefusalKind.MALFORMED, message=str(error), cause=error))
         match turn:
             case CodeSubmitted():
                 verdict = await self._answer(adapter, turn)
