@@ -6,7 +6,7 @@ awaits. So no channel can differ in how it is safe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,8 +16,12 @@ from app.core.errors import YanzhenError
 from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 from app.core.model.verification import Record, VerificationRequest
-from app.core.ports.throttle import ThrottleSubject
-from channels.wording.reply import Reply
+from app.core.ports.clock import Clock
+from app.core.ports.identities import Identities
+from app.core.ports.throttle import ThrottleSubject as ThrottleSubject  # noqa: PLC0414 - for the channels
+    ThrottleSubject as ThrottleSubject,
+)  # a channel names whom a query counts for
+from channels.wording.reply import Reply, Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,8 @@ class ChannelManifest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundRequest:
     """One request as plain values. ``headers`` is looked up in lower case; ``remote`` is the client address after
-    the configured trusted proxies; ``route`` is the ``Route.path`` that matched and ``parts`` its named parts."""
+    the configured trusted proxies; ``route`` is the ``Route.path`` that matched and ``parts`` its named parts.
+    """
 
     method: str
     route: str
@@ -176,3 +181,15 @@ class ChannelAdapter(Protocol):
     ) -> OutboundResponse: ...
 
     def refuse(self, refusal: Refusal) -> OutboundResponse: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelContext:
+    """What every channel may be given: wording, identities (tokens and sealed ids), the clock, the live lengths."""
+
+    wording: Wording
+    identities: Identities
+    clock: Clock
+    public_url: str
+    timezone: str
+    lengths: Callable[[], frozenset[int]]  # the live code lengths, imports included

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Final, cast
 
-from app.core.ports.clock import Clock
-from app.core.ports.identities import Identities
-from channels.base import ChannelAdapter
-from channels.wording.reply import Wording
+from channels.base import ChannelAdapter, ChannelContext
+
+__all__ = ["CHANNELS", "ChannelContext", "load_channels"]
 
 CHANNELS: Final = {
     "web": "channels.web.pages:make_adapter",
     "api": "channels.web.api:make_adapter",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelContext:
-    """What every channel may be given: wording, identities (tokens and sealed ids), the clock, the live lengths."""
-
-    wording: Wording
-    identities: Identities
-    clock: Clock
-    public_url: str
-    timezone: str
-    lengths: Callable[[], frozenset[int]]  # the live code lengths, imports included
 
 
 def load_channels(names: Iterable[str], context: ChannelContext) -> tuple[ChannelAdapter, ...]:
