@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.core.errors import RuleBroken
 from app.core.model.label import (
     BatchId,
     Brand,
@@ -24,7 +25,7 @@ from app.core.model.label import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOrder:
-    """A print order for ``quantity`` labels. ``at_most`` is how many labels the layout may hold in all (density gate)."""
+    """A print order for ``quantity`` labels; ``at_most`` is how many the layout may hold in all (density gate)."""
 
     product_id: ProductId
     programme_id: ProgrammeId | None = None
@@ -59,10 +60,22 @@ class StateChange:
     reason: str = ""
 
 
+class CodesTaken(RuleBroken):
+    """Some of these codes were imported before, so nothing was imported. Leave them out of the list.
+
+    ``positions`` are 1-based positions in the stream of digests, at most 20.
+    """
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self.positions = tuple(positions)
+        super().__init__(f"Codes at positions {', '.join(map(str, self.positions))} were imported before.")
+
+
 class LabelRegistry(Protocol):
     """Promises: every method is one transaction, durable when it returns, and raises the catalogue's version, so a
     running server follows from the next commit. Unknown ids raise ``NotFound``; a broken rule ``RuleBroken``;
-    a store that cannot write ``StoreUnavailable``, and then nothing was changed."""
+    a store that cannot write ``StoreUnavailable``, and then nothing was changed.
+    """
 
     async def add_brand(
         self,
@@ -113,8 +126,9 @@ class LabelRegistry(Protocol):
     async def import_codes(self, order: ImportOrder, digests: AsyncIterable[Sequence[bytes]]) -> CodeBatch:
         """Store 16-byte digests, in chunks, under consecutive serials of the reserved range; all or nothing.
 
-        Nothing is visible until the last chunk is in. ``RuleBroken`` names the 1-based positions (at most 20) of
-        digests that stand twice in this import or in an earlier one. Other writers are not held up meanwhile.
+        Nothing is visible until the last chunk is in. ``CodesTaken`` names the 1-based positions (at most 20) of
+        digests that stand twice in this import or in an earlier one; ``RuleBroken`` beyond ``at_most``. What
+        ``digests`` raises is passed on. Other writers are not held up meanwhile.
         """
         ...
 
