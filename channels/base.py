@@ -19,8 +19,6 @@ from app.core.model.verification import Record, VerificationRequest
 from app.core.ports.clock import Clock
 from app.core.ports.identities import Identities
 from app.core.ports.throttle import ThrottleSubject as ThrottleSubject  # noqa: PLC0414 - for the channels
-    ThrottleSubject as ThrottleSubject,
-)  # a channel names whom a query counts for
 from channels.wording.reply import Reply, Wording
 
 

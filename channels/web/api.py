@@ -1,0 +1,224 @@
+"""The JSON API as a channel: POST /api/v1/verifications. The hot path of the whole service, so it builds little."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from app.core.model.caller import Caller, CallerKind
+from app.core.model.code import Entry, read_codes
+from app.core.model.label import LabelSummary
+from app.core.model.verdict import Outcome
+from app.core.model.verification import Record, VerificationRequest
+from channels.base import (
+    ChannelContext,
+    ChannelManifest,
+    CodeSubmitted,
+    InboundRequest,
+    OutboundResponse,
+    Refusal,
+    Route,
+    Turn,
+)
+from channels.web.origins import Origins
+from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable
+from channels.web.visitors import find_secret, subjects_of
+from channels.wording.reply import Reply
+
+_ROUTE: Final = Route(method="POST", path="/api/v1/verifications")
+_JSON: Final = "application/json"
+_PROBLEM_JSON: Final = "application/problem+json"
+_HEADERS: Final = (("Cache-Control", "no-store"),)
+_ANONYMOUS: Final = Caller(kind=CallerKind.WEB)
+_ENTRIES: Final = {"typed": Entry.TYPED, "scanned": Entry.SCANNED}
+_STATUSES: Final = {
+    Outcome.THROTTLED: (429, "Too many checks"),
+    Outcome.UNAVAILABLE: (503, "No answer just now"),
+}
+_LABELS_KEPT: Final = 1024
+_TIMES: Final = orjson.OPT_UTC_Z
+_NO_LABEL: Final = b'"product":null,"brand":null,"programme":null'
+
+
+class ApiAdapter:
+    """Translates JSON to a request and a verdict to JSON; channels/web/README.md describes both."""
+
+    manifest = ChannelManifest(
+        name="api",
+        deadline_ms=2000,
+        how_to_ask='POST {public_url}/api/v1/verifications {{"code": "{code}"}}',
+    )
+
+    def __init__(self, context: ChannelContext) -> None:
+        self._identities = context.identities
+        self._lengths = context.lengths
+        self._origins = Origins(context.public_url)
+        self._labels: dict[int, tuple[LabelSummary, bytes]] = {}
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the one address."""
+        return (_ROUTE,)
+
+    def authenticate(self, request: InboundRequest) -> None:
+        """Refuse a request that a page of another site sent. Raises ``NotAuthentic``."""
+        headers = request.headers
+        if self._origins.foreign(headers, own_cookie=find_secret(headers) is not None):
+            raise ForeignOrigin("en")
+
+    def decode(self, request: InboundRequest) -> Turn:
+        """Read the body. Raises ``WebUndecodable`` with the status and code of the problem."""
+        headers = request.headers
+        content_type = headers.get("content-type", "")
+        if content_type != _JSON and content_type.partition(";")[0].strip().lower() != _JSON:
+            raise WebUndecodable(Reason.WRONG_TYPE)
+        body = _read_object(request.body)
+        raw, locale, entry = body.get("code"), body.get("locale"), body.get("entry")
+        if not isinstance(raw, str):
+            raise WebUndecodable(Reason.MISSING_CODE)
+        if not (locale is None or isinstance(locale, str)):
+            raise WebUndecodable(Reason.WRONG_MEMBER)
+        known_entry = (
+            Entry.TYPED if entry is None else _ENTRIES.get(entry) if isinstance(entry, str) else None
+        )
+        if known_entry is None:
+            raise WebUndecodable(Reason.WRONG_MEMBER)
+        reading = read_codes(raw, entry=known_entry, lengths=self._lengths())
+        secret = find_secret(headers)
+        caller = self._identities.caller(CallerKind.WEB, secret) if secret else _ANONYMOUS
+        key = headers.get("idempotency-key")
+        return CodeSubmitted(
+            request=VerificationRequest(
+                code=reading.code,
+                caller=caller,
+                channel="api",
+                message_id=None if key is None else _message_id(key, reading.code.digits),
+                locale=locale or "zh-CN",
+                received_at=request.received_at,
+                other_readings=reading.others,
+            ),
+            subjects=subjects_of(caller, request.remote),
+            more_codes=reading.more_codes,
+        )
+
+    def encode(
+        self, request: InboundRequest, turn: Turn, reply: Reply | None, record: Record | None = None
+    ) -> OutboundResponse:
+        """Return the verdict as JSON: 200, or a problem document where none could be given."""
+        if reply is None:
+            raise TypeError("Only a submitted code has an answer on this channel.")
+        if reply.verdict.outcome in _STATUSES:
+            return _no_answer(reply)
+        return OutboundResponse(
+            status=200, body=self._verdict_json(reply), content_type=_JSON, headers=_HEADERS
+        )
+
+    def refuse(self, refusal: Refusal) -> OutboundResponse:
+        """Return the problem document (RFC 9457) of a refusal."""
+        cause = refusal.cause
+        problem = (
+            cause.problem if isinstance(cause, ForeignOrigin | WebUndecodable) else BY_KIND[refusal.kind]
+        )
+        return _problem_response(problem)
+
+    def _verdict_json(self, reply: Reply) -> bytes:
+        verdict = reply.verdict
+        first = verdict.first
+        document: dict[str, object] = {
+            "outcome": verdict.outcome.value,
+            "ordinal": verdict.ordinal,
+            "first": first
+            and {"at": first.at, "channel": first.channel, "place": first.place or None, "own": first.own},
+            "reasons": verdict.reasons,
+            "message": reply.message,
+            "recorded_at": verdict.recorded_at,
+            "locale": reply.locale,
+        }
+        if verdict.slip_positions:
+            document["slip_position"] = verdict.slip_positions
+        label = verdict.label
+        label_json = _NO_LABEL if label is None else self._label_json(label)
+        return b"".join((orjson.dumps(document, option=_TIMES)[:-1], b",", label_json, b"}"))
+
+    def _label_json(self, label: LabelSummary) -> bytes:
+        """Return the label's members; made once a summary, because a batch's labels share one."""
+        kept = self._labels.get(id(label))
+        if kept is not None and kept[0] is label:
+            return kept[1]
+        made = orjson.dumps(_label_members(label))[1:-1]
+        if len(self._labels) >= _LABELS_KEPT:
+            self._labels.clear()
+        self._labels[id(label)] = (label, made)
+        return made
+
+
+def _read_object(body: bytes) -> dict[str, object]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise WebUndecodable(Reason.NOT_UTF8) from None
+        raise WebUndecodable(Reason.NOT_JSON) from None
+    if not isinstance(document, dict):
+        raise WebUndecodable(Reason.NOT_JSON)
+    return document
+
+
+def _message_id(key: str, digits: str) -> str:
+    """Return the message id: the key with the code, so that a stranger's equal key meets another message."""
+    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise WebUndecodable(Reason.WRONG_KEY)
+    return f"{key}\n{digits}"
+
+
+def _label_members(label: LabelSummary) -> dict[str, object]:
+    return {
+        "product": {"name": label.product, "name_en": label.product_en or None, "gtin": label.gtin or None},
+        "brand": {
+            "name": label.brand,
+            "name_en": label.brand_en or None,
+            "service_line": label.service_line or None,
+        },
+        "programme": {"name": label.programme, "name_en": label.programme_en or None}
+        if label.programme
+        else None,
+    }
+
+
+def _no_answer(reply: Reply) -> OutboundResponse:
+    verdict = reply.verdict
+    status = _STATUSES[verdict.outcome]
+    problem = Problem(code=verdict.outcome.value, status=status, detail=reply.message)
+    extra: dict[str, object] = {
+        "outcome": verdict.outcome.value,
+        "retry_after": verdict.retry_after_s,
+        "locale": reply.locale,
+    }
+    return _problem_response(problem, extra, (("Retry-After", str(verdict.retry_after_s)),))
+
+
+def _problem_response(
+    problem: Problem, extra: dict[str, object] | None = None, headers: tuple[tuple[str, str], ...] = ()
+) -> OutboundResponse:
+    document = {
+        "type": "about:blank",  # so the title is the status phrase (RFC 9457, section 4.2.1)
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        **(extra or {}),
+    }
+    return OutboundResponse(
+        status=problem.status,
+        body=orjson.dumps(document),
+        content_type=_PROBLEM_JSON,
+        headers=(*_HEADERS, *headers),
+    )
+
+
+def make_adapter(context: ChannelContext) -> ApiAdapter:
+    """Return the adapter; the registry names this factory."""
+    return ApiAdapter(context)

@@ -1,0 +1,86 @@
+"""Who asks on the web: a random first-party cookie, no fingerprint; and whom the limits count a query for."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from app.core.model.caller import Caller
+from channels.base import ThrottleSubject
+
+COOKIE: Final = "yz_caller"
+LANGUAGE_COOKIE: Final = "lang"
+COOKIE_SECONDS: Final = 730 * 24 * 3600  # 24 months, the longest a token may live (service rules, section 6)
+_SECRET_CHARS: Final = 22  # 128 random bits in URL-safe base64
+_SECRET_ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+SecretSource = Callable[[], str]
+
+
+def random_secret() -> str:
+    """Return 128 random bits as 22 characters of URL-safe base64."""
+    return secrets.token_urlsafe(16)
+
+
+def is_secret(text: str) -> bool:
+    """Tell whether ``text`` has the form of a secret of ours."""
+    return len(text) == _SECRET_CHARS and _SECRET_ALPHABET.issuperset(text)
+
+
+def derived_secret(nonce: str) -> str:
+    """Return the caller's secret for a visitor whose browser sent the page's nonce but no cookie.
+
+    Derived, so that the same message sent twice is the same caller and gets the same bytes.
+    """
+    return urlsafe_b64encode(sha256(b"caller\0" + nonce.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def read_cookies(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the request's cookies (RFC 6265, section 5.4); of equal names the first."""
+    cookies: dict[str, str] = {}
+    for pair in headers.get("cookie", "")[:4096].split(";"):
+        name, separator, value = pair.strip().partition("=")
+        if separator:
+            cookies.setdefault(name, value)
+    return cookies
+
+
+def find_secret(headers: Mapping[str, str]) -> str | None:
+    """Return the caller's secret from the cookie, or None where there is none of ours."""
+    cookie = headers.get("cookie")
+    if cookie is None or COOKIE not in cookie:
+        return None
+    secret = read_cookies(headers).get(COOKIE, "")
+    return secret if is_secret(secret) else None
+
+
+@lru_cache(maxsize=4096)
+def network_of(remote: str) -> str:
+    """Return the network a client address stands for: IPv4 /32 or IPv6 /64; the text itself if it is no address."""
+    try:
+        address = ip_address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+
+
+@lru_cache(maxsize=4096)
+def _address_subjects(remote: str) -> tuple[ThrottleSubject, ...]:
+    return (ThrottleSubject("address", network_of(remote)),)
+
+
+def subjects_of(caller: Caller, remote: str) -> tuple[ThrottleSubject, ...]:
+    """Return whom a query counts for: the visitor within a network, then the network."""
+    by_address = _address_subjects(remote)
+    if caller.token is None:
+        return by_address
+    return (ThrottleSubject("web", caller.token + network_of(remote).encode()), *by_address)
