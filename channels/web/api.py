@@ -33,10 +33,7 @@ _PROBLEM_JSON: Final = "application/problem+json"
 _HEADERS: Final = (("Cache-Control", "no-store"),)
 _ANONYMOUS: Final = Caller(kind=CallerKind.WEB)
 _ENTRIES: Final = {"typed": Entry.TYPED, "scanned": Entry.SCANNED}
-_STATUSES: Final = {
-    Outcome.THROTTLED: (429, "Too many checks"),
-    Outcome.UNAVAILABLE: (503, "No answer just now"),
-}
+_STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
 _LABELS_KEPT: Final = 1024
 _TIMES: Final = orjson.OPT_UTC_Z
 _NO_LABEL: Final = b'"product":null,"brand":null,"programme":null'
