@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -200,6 +202,40 @@ class Settings(BaseSettings):
             env_settings,
             InitSettingsSource(settings_cls, cast(dict[str, Any], file)),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingHelp:
+    """One setting for the reference. ``follows``: the default is made from another setting."""
+
+    path: str
+    environment: str
+    default: object
+    follows: bool
+    help: str
+
+
+def describe_settings() -> Iterator[SettingHelp]:
+    """Yield every setting, those of sections last."""
+    sections: list[tuple[str, Mapping[str, FieldInfo]]] = []
+    plain: dict[str, FieldInfo] = {}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            sections.append((f"{name}.", field.annotation.model_fields))
+        else:
+            plain[name] = field
+    for parent, fields in (("", plain), *sections):
+        for name, field in fields.items():
+            path = f"{parent}{name}"
+            extra = field.json_schema_extra
+            shown = extra["shown"] if isinstance(extra, dict) else None
+            yield SettingHelp(
+                path=path,
+                environment=f"{PREFIX}{path.replace('.', _NESTED)}".upper(),
+                default=field.get_default() if shown is None else shown,
+                follows=shown is not None,
+                help=field.description or "",
+            )
 
 
 def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:

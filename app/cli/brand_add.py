@@ -14,9 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--name", required=True, type=fields.name, help="the name on the pack")
     parser.add_argument("--name-en", default="", type=fields.name, help="the name in English")
-    parser.add_argument("--short-name", default="", type=fields.short_name, help="at most 10 hanzi or 24 GSM-7")
+    parser.add_argument(
+        "--short-name", default="", type=fields.short_name, help="at most 10 hanzi or 24 GSM-7"
+    )
     parser.add_argument("--spoken-name", default="", type=fields.name, help="how a voice says the name")
-    parser.add_argument("--service-line", default="", type=fields.service_line, metavar="TEL", help="telephone")
+    parser.add_argument(
+        "--service-line", default="", type=fields.service_line, metavar="TEL", help="telephone"
+    )
     parser.add_argument(
         "--disclosure",
         type=Disclosure,
@@ -25,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="full|minimal",
         help="minimal announces voided and not activated labels as not found",
     )
-    parser.add_argument("--thresholds", type=fields.thresholds, metavar="G,W", help="genuine and warning, e.g. 1,4")
+    parser.add_argument(
+        "--thresholds", type=fields.thresholds, metavar="G,W", help="genuine and warning, e.g. 1,4"
+    )
     add_json(parser)
 
 
@@ -46,5 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json({"id": brand.id})
     else:
-        write_line(f"Brand {brand.id} added: {brand.name}. Next: yanzhen product add --brand {brand.id} --name NAME")
+        write_line(
+            f"Brand {brand.id} added: {brand.name}. Next: yanzhen product add --brand {brand.id} --name NAME"
+        )
     return 0

@@ -36,7 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
         write_table(
             ("ID", "NAME", "ENGLISH", "SHORT", "SERVICE LINE", "DISCLOSURE", "THRESHOLDS"),
             (
-                (b.id, b.name, b.name_en, b.short_name, b.service_line, b.disclosure, spoken_thresholds(b.thresholds))
+                (
+                    b.id,
+                    b.name,
+                    b.name_en,
+                    b.short_name,
+                    b.service_line,
+                    b.disclosure,
+                    spoken_thresholds(b.thresholds),
+                )
                 for b in brands
             ),
         )

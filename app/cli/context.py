@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.core.errors import SettingsInvalid
+from app.cli.exits import CommandInvalid
 
 if TYPE_CHECKING:
     from app.bootstrap import Workshop
@@ -25,7 +25,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     for assignment in arguments.set or ():
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsInvalid(f"--set {assignment}: write it as NAME=VALUE, for example --set port=8080.")
+            raise CommandInvalid(f"--set {assignment}: write it as NAME=VALUE, for example --set port=8080.")
         *parents, last = name.strip().split(".")
         part = flags
         for parent in parents:

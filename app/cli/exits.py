@@ -7,6 +7,12 @@ from enum import IntEnum
 from app.core import errors
 
 
+class CommandInvalid(errors.YanzhenError):
+    """The command's flags do not go together. See `--help` of the command."""
+
+    code = "command_invalid"
+
+
 class Exit(IntEnum):
     """The exit codes of every command; `EXIT_MEANINGS` says each in words."""
 
@@ -30,6 +36,7 @@ EXIT_MEANINGS = {
 }
 
 _BY_ERROR: tuple[tuple[type[errors.YanzhenError], Exit], ...] = (
+    (CommandInvalid, Exit.USAGE),
     (errors.SettingsInvalid, Exit.USAGE),
     (errors.Undecodable, Exit.USAGE),
     (errors.NotFound, Exit.NOT_FOUND),

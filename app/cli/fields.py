@@ -8,7 +8,9 @@ from typing import Final
 from app.core.model.label import Thresholds
 
 MAX_NAME_CHARS: Final = 120
-SHORT_NAME_HANZI: Final = 10  # service rules, section 2: a text message is one segment with the longest short name
+SHORT_NAME_HANZI: Final = (
+    10  # service rules, section 2: a text message is one segment with the longest short name
+)
 SHORT_NAME_GSM7: Final = 24
 _GTIN_LENGTHS: Final = frozenset({8, 12, 13, 14})
 # 3GPP TS 23.038, section 6.2.1: the default alphabet, and the characters that take an escape before them
@@ -33,7 +35,9 @@ def short_name(text: str) -> str:
     if all(char in _GSM7 or char in _GSM7_ESCAPED for char in value):
         septets = sum(2 if char in _GSM7_ESCAPED else 1 for char in value)
         if septets > SHORT_NAME_GSM7:
-            raise argparse.ArgumentTypeError(f"{septets} characters are too many, at most {SHORT_NAME_GSM7} fit")
+            raise argparse.ArgumentTypeError(
+                f"{septets} characters are too many, at most {SHORT_NAME_GSM7} fit"
+            )
     elif len(value.encode("utf-16-be")) // 2 > SHORT_NAME_HANZI:
         raise argparse.ArgumentTypeError(f"{len(value)} hanzi are too many, at most {SHORT_NAME_HANZI} fit")
     return value
@@ -56,7 +60,9 @@ def gtin(text: str) -> str:
     padded = digits.rjust(14, "0")
     weighted = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(padded[:-1]))
     if (10 - weighted % 10) % 10 != int(padded[-1]):
-        raise argparse.ArgumentTypeError("the last digit of the GTIN does not fit the others; look at the pack again")
+        raise argparse.ArgumentTypeError(
+            "the last digit of the GTIN does not fit the others; look at the pack again"
+        )
     return padded
 
 
@@ -67,9 +73,7 @@ def thresholds(text: str) -> Thresholds:
         genuine, warn = (int(word) for word in words)
         return Thresholds(genuine=genuine, warn=warn)
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            "give two numbers G,W with 1 <= G <= W, for example 1,4"
-        ) from None
+        raise argparse.ArgumentTypeError("give two numbers G,W with 1 <= G <= W, for example 1,4") from None
 
 
 def positive(text: str) -> int:

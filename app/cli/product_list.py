@@ -36,7 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
         write_table(
             ("ID", "BRAND", "NAME", "ENGLISH", "GTIN", "THRESHOLDS"),
             (
-                (p.id, f"{p.brand.id} {p.brand.name}", p.name, p.name_en, p.gtin, spoken_thresholds(p.thresholds))
+                (
+                    p.id,
+                    f"{p.brand.id} {p.brand.name}",
+                    p.name,
+                    p.name_en,
+                    p.gtin,
+                    spoken_thresholds(p.thresholds),
+                )
                 for p in products
             ),
         )

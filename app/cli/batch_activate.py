@@ -1,0 +1,20 @@
+"""`yanzhen batch activate`."""
+
+from __future__ import annotations
+
+import argparse
+
+from app.cli.batch_changes import add_range, change_range
+from app.cli.context import add_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("batch", type=int, metavar="ID", help="see `yanzhen batch list`")
+    add_range(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Put the labels into circulation, from the next commit of a running server."""
+    return change_range(arguments, lambda cycle: cycle.activate)
