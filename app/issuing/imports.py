@@ -1,16 +1,13 @@
 """Import of codes that another system made, as keyed digests under serials of their own; all of a list or none.
 
-The list is read twice, once to check every line and once to hand over the digests, so memory holds eight bytes a code.
+Every line is checked before the first is handed over; meanwhile memory holds sixteen bytes a code.
 """
 
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +22,10 @@ from app.issuing.batches import Issued
 from app.issuing.code_lists import LinesRefused, ListedCode, Refusals, is_digits, read_code_list
 from app.issuing.codebook import LAYOUTS
 from app.issuing.density import Density, length_for, most_labels
+from app.issuing.keyed_digest import DIGEST_BYTES
 from app.issuing.ports import CodesTaken, ImportOrder, LabelRegistry
 
 _CHUNK: Final = 20_000
-_PREFIX_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +39,19 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checked:
-    """What the first reading found: the length of the codes, how many, and the SHA-256 of all digests in order."""
+    """A list without fault: the length of its codes and their digests, one after another."""
 
     digits: int
-    count: int
-    seal: bytes
+    digests: bytearray
+
+    @property
+    def count(self) -> int:
+        return len(self.digests) // DIGEST_BYTES
+
+    async def chunks(self) -> AsyncIterator[Sequence[bytes]]:
+        for start in range(0, len(self.digests), _CHUNK * DIGEST_BYTES):
+            chunk = bytes(self.digests[start : start + _CHUNK * DIGEST_BYTES])
+            yield [chunk[at : at + DIGEST_BYTES] for at in range(0, len(chunk), DIGEST_BYTES)]
 
 
 class CodeImport:
@@ -92,15 +97,14 @@ class CodeImport:
             issued_at=self._clock.now(),
         )
         try:
-            batch = await self._registry.import_codes(order, self._digests(request.path, checked))
+            batch = await self._registry.import_codes(order, checked.chunks())
         except CodesTaken as taken:
             raise await asyncio.to_thread(_taken_lines, request.path, taken) from taken
         return Issued(batch=batch, density=Density(digits=checked.digits, labels=before + checked.count))
 
     def _check(self, path: Path, catalogue: Catalogue) -> _Checked:
         refusals = Refusals()
-        prefixes: array[int] = array("Q")
-        seal = sha256()
+        digests = bytearray()
         digits = 0
         for listed in read_code_list(path):
             reason = self._fault(listed, digits, catalogue)
@@ -108,15 +112,14 @@ class CodeImport:
                 refusals.add(listed.line, reason)
                 continue
             digits = len(listed.text)
-            digest = self._digest(listed.text)
-            seal.update(digest)
-            prefixes.append(int.from_bytes(digest[:_PREFIX_BYTES], "big"))
-        for line in self._doubled(path, prefixes):
-            refusals.add(line, "the same code stands further up")
+            digests += self._recogniser.code_digest(_code(listed.text))
+        if _stands_twice(digests):
+            for line in _repeated_lines(path, digits):
+                refusals.add(line, "the same code stands further up")
         refusals.raise_any()
-        if not prefixes:
+        if not digests:
             raise RuleBroken(f"The list {path} holds no code. Put one code on each line.")
-        return _Checked(digits=digits, count=len(prefixes), seal=seal.digest())
+        return _Checked(digits=digits, digests=digests)
 
     def _fault(self, listed: ListedCode, digits: int, catalogue: Catalogue) -> str | None:
         """Return why a line cannot be taken, or None. `digits` is the length of the codes above it, 0 for none."""
@@ -133,46 +136,23 @@ class CodeImport:
                 return "a code of our own, which a label of another batch carries"
         return None
 
-    def _doubled(self, path: Path, prefixes: array[int]) -> list[int]:
-        """Return the lines whose code stands further up; a third reading, only if two digests begin alike."""
-        import numpy as np
 
-        ordered = (
-            np.sort(np.frombuffer(prefixes, dtype=np.uint64)) if prefixes else np.empty(0, dtype=np.uint64)
-        )
-        suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
-        if not suspects:
-            return []
-        seen: set[str] = set()
-        lines: list[int] = []
-        for listed in read_code_list(path):
-            if not is_digits(listed.text) or len(listed.text) > MAX_DIGITS:
-                continue
-            if int.from_bytes(self._digest(listed.text)[:_PREFIX_BYTES], "big") in suspects:
-                if listed.text in seen:
-                    lines.append(listed.line)
-                seen.add(listed.text)
-        return lines
+def _stands_twice(digests: bytearray) -> bool:
+    """Tell whether two digests begin with the same eight bytes, which different codes hardly ever do."""
+    import numpy as np
 
-    def _digest(self, text: str) -> bytes:
-        return self._recogniser.code_digest(_code(text))
+    ordered = np.sort(np.frombuffer(digests, dtype=np.uint64)[::2])
+    return bool(np.any(ordered[1:] == ordered[:-1]))
 
-    async def _digests(self, path: Path, checked: _Checked) -> AsyncIterator[Sequence[bytes]]:
-        """Yield the digests in chunks; RuleBroken at the end if the list is not the one that was checked."""
-        codes = read_code_list(path)
-        seal = sha256()
-        count = 0
-        while chunk := await asyncio.to_thread(self._digest_chunk, codes):
-            count += len(chunk)
-            seal.update(b"".join(chunk))
-            yield chunk
-        if count != checked.count or seal.digest() != checked.seal:
-            raise RuleBroken(
-                f"The list {path} changed while it was read, so nothing was imported. Try again."
-            )
 
-    def _digest_chunk(self, codes: Iterator[ListedCode]) -> list[bytes]:
-        return [self._digest(listed.text) for listed in islice(codes, _CHUNK)]
+def _repeated_lines(path: Path, digits: int) -> Iterator[int]:
+    """Yield the lines whose code stands further up; reads the list again, holding every code of it."""
+    seen: set[str] = set()
+    for listed in read_code_list(path):
+        if len(listed.text) == digits and is_digits(listed.text):
+            if listed.text in seen:
+                yield listed.line
+            seen.add(listed.text)
 
 
 def _code(text: str) -> Code:

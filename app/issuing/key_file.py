@@ -125,7 +125,7 @@ class KeyFile:
     def _decode(self, text: bytes) -> Keyring:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise KeyFileInvalid(
                 f"The key file {self.path} is damaged: it is not JSON. Restore it from its backup."
             ) from None
@@ -175,16 +175,15 @@ def _keyring_of(value: object) -> Keyring:
     if fields.get("version") != _VERSION:
         raise _Malformed(f"its version is not {_VERSION}; it was written by another release")
     permutation = {int(layout): _key(text) for layout, text in _fields(fields.get("permutation")).items()}
-    if not permutation.keys() <= LAYOUTS.keys():
-        raise _Malformed("it has a permutation key for an unknown layout")
+    if permutation.keys() != LAYOUTS.keys():
+        raise _Malformed("it does not have one permutation key for each layout")
     tag_keys = _kept_keys(fields.get("tag"))
     if not tag_keys or tag_keys[-1].id > MAX_TAG_KEY_ID:
         raise _Malformed("its tag keys are missing or have ids above 65535")
-    return Keyring(
-        permutation_keys=permutation,
-        tag_keys=tag_keys,
-        secrets={SecretName(name): _kept_keys(keys) for name, keys in _fields(fields.get("secrets")).items()},
-    )
+    named = {SecretName(name): _kept_keys(keys) for name, keys in _fields(fields.get("secrets")).items()}
+    if not all(named.get(name) for name in SecretName):
+        raise _Malformed("a secret is missing")
+    return Keyring(permutation_keys=permutation, tag_keys=tag_keys, secrets=named)
 
 
 def _kept_keys(value: object) -> tuple[KeptKey, ...]:

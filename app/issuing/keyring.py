@@ -14,7 +14,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
-from app.core.errors import KeyMissing
+from app.core.errors import KeyMissing, RuleBroken
 from app.issuing.codebook import KEY_BYTES, LAYOUTS, Codebook
 
 _CHECK_BYTES: Final = 8
@@ -96,7 +96,9 @@ class Keyring:
         """Return this keyring with one more tag key, which is then current."""
         new = KeptKey(id=self.current_tag_key_id + 1, key=secrets.token_bytes(KEY_BYTES), created_at=now)
         if new.id > MAX_TAG_KEY_ID:
-            raise ValueError("all 65,535 tag key ids are used")
+            raise RuleBroken(
+                "All 65,535 tag key ids are used, so no key can be added. Set up a new installation."
+            )
         return Keyring(
             permutation_keys=self.permutation_keys, tag_keys=(*self.tag_keys, new), secrets=self.secrets
         )

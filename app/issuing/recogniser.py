@@ -6,10 +6,8 @@ steps wherever it fails after the check digits.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 from app.core.errors import KeyFileInvalid, KeyMissing
@@ -19,10 +17,10 @@ from app.core.model.code import Code
 from app.core.model.label import CodeBatch
 from app.core.ports.labels import KeysMissing, Recognised, Recognition, Unrecognised
 from app.issuing.codebook import LAYOUTS, Codebook
+from app.issuing.keyed_digest import KeyedDigest
 from app.issuing.keyring import Keyring, SecretName
 from app.issuing.slips import corrections
 
-DIGEST_BYTES: Final = 16
 _UNSOUND: Final = Unrecognised(sound=False)
 _UNKNOWN: Final = Unrecognised(sound=True)
 _KEYS_MISSING: Final = KeysMissing()
@@ -32,8 +30,8 @@ _KEYS_MISSING: Final = KeysMissing()
 class _Keys:
     ring: Keyring
     codebook: Codebook
-    digest_key: bytes
-    message_key: bytes
+    codes: KeyedDigest
+    messages: KeyedDigest
 
 
 class CodebookRecogniser:
@@ -60,8 +58,8 @@ class CodebookRecogniser:
             self._keys = _Keys(
                 ring=ring,
                 codebook=ring.codebook(),
-                digest_key=ring.secret(SecretName.DIGEST).key,
-                message_key=ring.secret(SecretName.MESSAGE).key,
+                codes=KeyedDigest(ring.secret(SecretName.DIGEST).key),
+                messages=KeyedDigest(ring.secret(SecretName.MESSAGE).key),
             )
             self.failure = None
         except (KeyFileInvalid, KeyMissing) as error:
@@ -107,7 +105,7 @@ class CodebookRecogniser:
 
     def code_digest(self, code: Code) -> bytes:
         """Return HMAC-SHA256 of the digits under the secret `digest`, cut to 16 bytes."""
-        return digest_of(self._required().digest_key, code.digits)
+        return self._required().codes.digest(code.digits.encode("ascii"))
 
     def message_key(self, channel: str, account: str, message_id: str) -> bytes:
         """Return HMAC-SHA256 of the message's identity under the secret `message`, cut to 16 bytes.
@@ -116,17 +114,12 @@ class CodebookRecogniser:
         """
         parts = (channel.encode(), account.encode(), message_id.encode("utf-8", "surrogatepass"))
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hmac.digest(self._required().message_key, text, sha256)[:DIGEST_BYTES]
+        return self._required().messages.digest(text)
 
     def _required(self) -> _Keys:
         if self._keys is None:
             raise self.failure or KeyMissing
         return self._keys
-
-
-def digest_of(key: bytes, digits: str) -> bytes:
-    """Return the 16-byte keyed digest under which a code of another system is kept."""
-    return hmac.digest(key, digits.encode("ascii"), sha256)[:DIGEST_BYTES]
 
 
 def _proved_serial(keys: _Keys, digits: str, catalogue: Catalogue) -> int | None:

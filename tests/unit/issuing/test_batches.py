@@ -358,21 +358,6 @@ async def test_nothing_is_told_without_the_right_keys(desk: _Desk, tmp_path: Pat
         await desk.life.void_codes(_list(tmp_path, "1" * 15))
 
 
-async def test_a_list_that_changes_while_it_is_read_is_refused(desk: _Desk, tmp_path: Path) -> None:
-    path = _list(tmp_path, "1" * 15)
-
-    class _ChangingRegistry(FakeLabelRegistry):
-        async def imported_count(self, digits: int) -> int:
-            path.write_text("2" * 15)
-            return await super().imported_count(digits)
-
-    desk.imports = CodeImport(
-        _ChangingRegistry(), catalogues=desk.registry, recogniser=desk.recogniser, clock=_StoppedClock()
-    )
-    with pytest.raises(RuleBroken, match="changed while it was read"):
-        await desk.take(path)
-
-
 async def test_a_million_foreign_codes_are_imported(desk: _Desk, tmp_path: Path) -> None:
     path = tmp_path / "million.csv"
     with path.open("w") as file:
