@@ -25,15 +25,16 @@ _MIN_KEY_BYTES: Final = 16
 class KeyedIdentities:
     """The ``Identities`` of a key file: ``caller_key`` (16 bytes or more) and ``result_key`` (32 bytes).
 
-    Raises ``ValueError`` for keys of another length. Not for use by several threads at once.
+    ``caller_key_id`` goes with every token, so that tokens of an older key can be told apart. Raises ``ValueError`` for keys of another length. Not for use by several threads at once.
     """
 
-    def __init__(self, *, caller_key: bytes, result_key: bytes) -> None:
+    def __init__(self, *, caller_key: bytes, result_key: bytes, caller_key_id: int = 1) -> None:
         if len(caller_key) < _MIN_KEY_BYTES:
             raise ValueError("the caller key must have at least 16 bytes")
         if len(result_key) != 32:
             raise ValueError("the result key must have 32 bytes")
         self._caller_key = caller_key
+        self._caller_key_id = caller_key_id
         # One block and no chaining: ECB over a single block is the bare permutation, and its contexts keep no state.
         cipher = Cipher(AES(result_key), ECB())  # noqa: S305
         self._seal = cipher.encryptor()
@@ -44,7 +45,8 @@ class KeyedIdentities:
         if not identity:
             return Caller(kind=kind)
         message = f"{kind.value}\0{identity}".encode("utf-8", "surrogatepass")
-        return Caller(kind=kind, token=hmac.digest(self._caller_key, message, "sha256")[:_TOKEN_BYTES])
+        token = hmac.digest(self._caller_key, message, "sha256")[:_TOKEN_BYTES]
+        return Caller(kind=kind, token=token, key_id=self._caller_key_id)
 
     def seal_result(self, verification_id: VerificationId) -> str:
         """Return 22 characters of URL-safe base64: AES-256 over the 8-byte id and 8 fixed zero bytes (FIPS 197)."""

@@ -1,0 +1,1 @@
+"""The aiohttp server: the one translation between HTTP and plain values, health, documents, static files."""

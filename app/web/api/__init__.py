@@ -1,0 +1,1 @@
+"""The description of the JSON API and the page that shows it."""
