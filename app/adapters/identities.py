@@ -25,7 +25,8 @@ _MIN_KEY_BYTES: Final = 16
 class KeyedIdentities:
     """The ``Identities`` of a key file: ``caller_key`` (16 bytes or more) and ``result_key`` (32 bytes).
 
-    ``caller_key_id`` goes with every token, so that tokens of an older key can be told apart. Raises ``ValueError`` for keys of another length. Not for use by several threads at once.
+    ``caller_key_id`` goes with every token, so that tokens of an older key can be told apart. Raises ``ValueError``
+    for keys of another length. Not for use by several threads at once.
     """
 
     def __init__(self, *, caller_key: bytes, result_key: bytes, caller_key_id: int = 1) -> None:
