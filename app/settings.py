@@ -100,10 +100,6 @@ class ThrottleSettings(_Part):
     ip_wrong_per_10_minutes: Count = Field(30, description="Wrong codes in 10 minutes from one address.")
     web_per_hour: Count = Field(20, description="Queries an hour of one browser (cookie and address).")
     web_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one browser.")
-    phone_per_hour: Count = Field(20, description="Queries an hour of one phone number.")
-    phone_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one phone number.")
-    wechat_per_hour: Count = Field(30, description="Queries an hour of one WeChat user.")
-    wechat_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one WeChat user.")
 
 
 class EngineSettings(_Part):
@@ -144,7 +140,7 @@ class Settings(BaseSettings):
         json_schema_extra={"shown": "var/keys.json"},
     )
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
-    port: int = Field(8315, ge=1, le=65535, description="The port to listen on.")
+    port: int = Field(8315, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     public_url: Annotated[str, AfterValidator(_origin)] = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('port', 8315)}",
         description="The address shoppers reach the service at; it is frozen into the QR codes of each batch.",

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the label file and its SHA-256 beside it; a broken-off plain file goes on where it stopped."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
     from app.core.model.label import CodeBatch
     from app.issuing.codebook import Codebook
     from app.issuing.label_files import LabelFileOrder, LabelFileWriter

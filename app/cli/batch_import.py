@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import all codes of the file, or none and say which lines are wrong."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
     from app.issuing.batches import Issued
     from app.issuing.imports import ImportRequest
 

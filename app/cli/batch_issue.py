@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Issue the batch and print its id and serials; the labels answer `not_active` until they are activated."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
     from app.issuing.batches import Issued, IssueRequest
 
     async def issue(workshop: Workshop) -> Issued:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Recall the batch or lift its recall, from the next commit of a running server."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
 
     batch_id = BatchId(arguments.batch)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.cli.exits import CommandInvalid
 
 if TYPE_CHECKING:
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
     from app.settings import Settings
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 def in_workshop(arguments: argparse.Namespace, work: Callable[[Workshop], Awaitable[T]]) -> T:
     """Run ``work`` with the database open for issuing; closes it whatever happens."""
-    from app.bootstrap import open_workshop
+    from app.bootstrap.workshop import open_workshop
 
     settings = settings_of(arguments)
 

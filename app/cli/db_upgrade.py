@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Apply what is pending; each step is one transaction, so a broken-off upgrade can be repeated."""
-    from app.bootstrap import upgrade_database
+    from app.bootstrap.preparation import upgrade_database
 
     applied = upgrade_database(settings_of(arguments))
     if arguments.json:

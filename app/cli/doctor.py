@@ -95,7 +95,7 @@ def _environment() -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from app.bootstrap import examine_database
+    from app.bootstrap.preparation import examine_database
 
     path = settings.database_path
     if not path.exists():
@@ -126,7 +126,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 def _keys(settings: Settings) -> Iterator[Finding]:
     import asyncio
 
-    from app.bootstrap import open_workshop
+    from app.bootstrap.workshop import open_workshop
 
     async def fit() -> int:
         async with open_workshop(settings) as workshop:
@@ -156,7 +156,7 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _clock() -> Finding:
-    from app.bootstrap import present_moment
+    from app.bootstrap.preparation import present_moment
 
     now = present_moment()
     text = now.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make what is missing and say what must be backed up; what is there is left alone."""
     import asyncio
 
-    from app.bootstrap import prepare
+    from app.bootstrap.preparation import prepare
 
     settings = settings_of(arguments)
     made = asyncio.run(prepare(settings))

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each key's name, check value and whether the database knows it; never a key."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
 
     async def load(workshop: Workshop) -> tuple[dict[str, str], dict[str, str], int]:
         ring = workshop.key_file.load()

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Add a tag key; batches issued from now on use it, older labels keep theirs."""
-    from app.bootstrap import Workshop
+    from app.bootstrap.workshop import Workshop
 
     async def rotate(workshop: Workshop) -> tuple[int, str]:
         await workshop.keyring()  # never add a key to a file that does not fit the database

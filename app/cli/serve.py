@@ -21,7 +21,7 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, then finish what is under way."""
-    from app.bootstrap import serve
+    from app.bootstrap.service import serve
 
     serve(settings_of(arguments))
     return 0

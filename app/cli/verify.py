@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask, record, and print what the page would say; works beside a running server."""
     import asyncio
 
-    from app.bootstrap import verify_once
+    from app.bootstrap.one_answer import verify_once
     from app.core.model.code import Entry
 
     answer = asyncio.run(

@@ -1,0 +1,109 @@
+"""One answer in this process, without a server: the command line's own channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import token_bytes
+
+from app.adapters.cache.memory import MemoryCache
+from app.adapters.clock import SystemClock
+from app.adapters.identities import KeyedIdentities
+from app.adapters.storage.sqlite import open_sqlite
+from app.bootstrap.requirements import require_database
+from app.core.engine import VerificationEngine
+from app.core.model.caller import Caller, CallerKind
+from app.core.model.code import PRESET_LENGTHS, Entry, read_codes
+from app.core.model.verdict import Verdict
+from app.core.model.verification import VerificationRequest
+from app.core.ports.clock import Clock
+from app.issuing.key_file import KeyFile
+from app.issuing.recogniser import CodebookRecogniser
+from app.settings import Settings
+from channels.base import ChannelContext, Ignored, InboundRequest
+from channels.registry import load_channels
+from channels.wording.reply import Reply, Wording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneAnswer:
+    """A reply, the same as the API would send it (JSON), and what failed where there is no verdict."""
+
+    reply: Reply
+    document: bytes
+    failure: str = ""
+
+
+class _Failures:
+    """The ``Journal`` of a short command: keeps what failed, writes nothing."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def answered(
+        self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
+    ) -> None:
+        """Keep nothing: the answer is printed."""
+
+    def refused(self, channel: str, reason: str) -> None:
+        """Keep nothing: nobody refuses here."""
+
+    def committed(self, drafts: int, took_ms: float) -> None:
+        """Keep nothing: there are no metrics here."""
+
+    def failed(self, event: str, error: BaseException) -> None:
+        """Keep the sentence."""
+        self.last = str(error)
+
+
+async def verify_once(settings: Settings, text: str, *, entry: Entry, locale: str) -> OneAnswer:
+    """Answer one code in this process on the service's database; recorded, channel ``cli``, a caller without token."""
+    require_database(settings)
+    clock, failures = SystemClock(), _Failures()
+    storage = await open_sqlite(settings.database_path)
+    recogniser = CodebookRecogniser(KeyFile(settings.key_file).load)
+    engine = VerificationEngine(
+        recogniser=recogniser,
+        store=storage.verifications,
+        catalogues=storage.catalogues,
+        cache=MemoryCache(clock, entries=1),
+        clock=clock,
+        journal=failures,
+    )
+    try:
+        await engine.start()
+        reading = read_codes(text, entry=entry, lengths=engine.catalogue.lengths)
+        verdict = await engine.verify(
+            VerificationRequest(
+                code=reading.code,
+                other_readings=reading.others,
+                caller=Caller(kind=CallerKind.OPERATOR),
+                channel="cli",
+                locale=locale,
+                received_at=clock.now(),
+            )
+        )
+        reply = Wording.load(settings.timezone).reply(verdict, locale, more_codes=reading.more_codes)
+        return OneAnswer(
+            reply=reply,
+            document=_api_document(settings, reply, clock),
+            failure=failures.last or str(recogniser.failure or ""),
+        )
+    finally:
+        await engine.close()
+        await storage.close()
+
+
+def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:
+    context = ChannelContext(
+        wording=Wording.load(settings.timezone),
+        identities=KeyedIdentities(
+            caller_key=token_bytes(32), result_key=token_bytes(32)
+        ),  # seals nothing here
+        clock=clock,
+        public_url=settings.public_url,
+        timezone=settings.timezone,
+        lengths=lambda: PRESET_LENGTHS,
+    )
+    (api,) = load_channels(("api",), context)
+    inbound = InboundRequest(method="POST", route="", path="", received_at=clock.now())
+    return api.encode(inbound, Ignored(why="asked on the command line"), reply).body

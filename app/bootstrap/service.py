@@ -1,0 +1,244 @@
+"""The running service: parts start in the order below and stop in reverse, each after those that use it.
+
+Log, store, keys, engine, channels, server. A service whose keys are missing or wrong starts all the same: it answers
+``unavailable`` and is not ready, because an answer made without the keys would be a lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from secrets import token_bytes
+from typing import Final
+
+from app.adapters.cache.memory import MemoryCache
+from app.adapters.clock import SystemClock
+from app.adapters.identities import KeyedIdentities
+from app.adapters.journal import ServiceJournal
+from app.adapters.metrics import PrometheusMetrics
+from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
+from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
+from app.bootstrap.requirements import require_database, require_fit
+from app.core.engine import EngineLimits, VerificationEngine
+from app.core.errors import KeyFileInvalid, KeyMissing, SettingsInvalid, StoreUnavailable
+from app.core.model.catalogue import Catalogue
+from app.core.ports.clock import Clock
+from app.core.ports.throttle import Throttle
+from app.issuing.key_file import KeyFile
+from app.issuing.keyring import Keyring, SecretName
+from app.issuing.recogniser import CodebookRecogniser
+from app.logs import Logger, Logs, configure_logs
+from app.settings import Settings, ThrottleSettings, unknown_environment
+from app.web.health import Health
+from app.web.server import ServerOptions, WebServer
+from channels.base import ChannelAdapter, ChannelContext
+from channels.pipeline import Pipeline
+from channels.registry import CHANNELS, load_channels
+from channels.wording.reply import Wording
+
+_MINUTE_S: Final = 60.0
+_HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningService:
+    """A service that listens on ``port``; ``adapters`` are its channels, ``storage`` its record."""
+
+    port: int
+    adapters: tuple[ChannelAdapter, ...]
+    storage: SqliteStorage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    recogniser: CodebookRecogniser
+    identities: KeyedIdentities
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
+    """Start every part; on leaving, drain and stop them. Raises a ``YanzhenError`` with its remedy."""
+    require_database(settings)
+    async with AsyncExitStack() as parts:
+        clock = SystemClock()
+        logs = configure_logs(log_format=settings.log_format, level=settings.log_level)
+        logs.start()
+        parts.callback(logs.stop)
+        log = logs.logger("service")
+        for name in unknown_environment():
+            log.warning(
+                "unknown_setting", name=name, remedy="It sets nothing; docs/settings.md has the names."
+            )
+        storage = await open_sqlite(settings.database_path)
+        parts.push_async_callback(storage.close)
+        keys = _open_keys(settings, await storage.catalogues.load(), log)
+        journal = ServiceJournal(logs)
+        engine = VerificationEngine(
+            recogniser=keys.recogniser,
+            store=storage.verifications,
+            catalogues=storage.catalogues,
+            cache=MemoryCache(clock),
+            clock=clock,
+            journal=journal,
+            limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
+        )
+        await engine.start()
+        parts.push_async_callback(engine.close)
+        wording = Wording.load(settings.timezone)
+        adapters = _load_channels(settings, keys, wording, clock, engine)
+        pipeline = Pipeline(
+            engine=engine,
+            throttle=_throttle(settings, clock, logs),
+            wording=wording,
+            journal=journal,
+            clock=clock,
+        )
+        server = WebServer(
+            adapters,
+            pipeline,
+            clock=clock,
+            journal=journal,
+            health=Health({"record": engine.check}, clock=clock, journal=journal),
+            metrics=PrometheusMetrics(journal, version=version("yanzhen")).render,
+            options=_server_options(settings),
+            static_folders=_static_folders(adapters),
+        )
+        try:
+            await server.start()
+        except OSError as error:
+            raise StoreUnavailable(
+                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror or error}). Stop what uses it, or "
+                "choose another --port."
+            ) from error
+        parts.push_async_callback(server.stop)
+        # what start-up made lives as long as the process: keep the collector from walking it again and again
+        gc.collect()
+        gc.freeze()
+        parts.callback(gc.unfreeze)
+        log.info("listening", host=settings.host, port=server.port, channels=settings.channels)
+        parts.callback(lambda: log.info("stopped"))
+        yield RunningService(port=server.port, adapters=adapters, storage=storage)
+        log.info("draining", seconds=settings.drain_seconds)
+
+
+def serve(settings: Settings, *, announce: Callable[[RunningService], None] | None = None) -> None:
+    """Run the service until SIGTERM or SIGINT; ``announce`` is called once it listens."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with running_service(settings) as service:
+            if announce is not None:
+                announce(service)
+            await stop.wait()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> _Keys:
+    """Return recognition and identities; where the keys do not fit, ones that answer nothing until a restart.
+
+    They must not heal half: identities are made once, so a key file restored later counts from the next start.
+    """
+    key_file = KeyFile(settings.key_file)
+    try:
+        ring = key_file.load()
+        require_fit(ring, catalogue, key_file)
+        identities = KeyedIdentities(
+            caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
+        )
+    except (KeyFileInvalid, KeyMissing) as error:
+        failure = error
+        effect = "every answer is unavailable until a restart with the right keys"
+        log.error("keys_unusable", error=str(failure), effect=effect)  # noqa: TRY400 - a traceback says nothing here
+
+        def refuse() -> Keyring:
+            raise failure
+
+        passing = KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32))
+        return _Keys(recogniser=CodebookRecogniser(refuse), identities=passing)
+    return _Keys(recogniser=CodebookRecogniser(key_file.load), identities=identities)
+
+
+def _load_channels(
+    settings: Settings, keys: _Keys, wording: Wording, clock: Clock, engine: VerificationEngine
+) -> tuple[ChannelAdapter, ...]:
+    context = ChannelContext(
+        wording=wording,
+        identities=keys.identities,
+        clock=clock,
+        public_url=settings.public_url,
+        timezone=settings.timezone,
+        lengths=lambda: engine.catalogue.lengths,
+    )
+    unknown = sorted(set(settings.channels) - CHANNELS.keys())
+    if unknown:
+        raise SettingsInvalid(
+            f"channels: there is no {', '.join(unknown)}; known are {', '.join(sorted(CHANNELS))}."
+        )
+    return load_channels(settings.channels, context)
+
+
+def _throttle(settings: Settings, clock: Clock, logs: Logs) -> Throttle:
+    if not settings.throttle.enabled:
+        return UnlimitedThrottle(logs.logger("throttle"))
+    return MemoryThrottle(clock, {**DEFAULT_LIMITS, **_limits(settings.throttle)})
+
+
+def _limits(chosen: ThrottleSettings) -> dict[str, Limit]:
+    return {
+        "address": Limit(
+            queries=chosen.ip_per_minute,
+            window_s=_MINUTE_S,
+            wrong=chosen.ip_wrong_per_10_minutes,
+            wrong_window_s=10 * _MINUTE_S,
+            slow_max_ms=DEFAULT_LIMITS["address"].slow_max_ms,
+        ),
+        "web": Limit(
+            queries=chosen.web_per_hour,
+            window_s=_HOUR_S,
+            wrong=chosen.web_wrong_per_hour,
+            wrong_window_s=_HOUR_S,
+            slow_max_ms=DEFAULT_LIMITS["web"].slow_max_ms,
+        ),
+    }
+
+
+def _server_options(settings: Settings) -> ServerOptions:
+    return ServerOptions(
+        public_url=settings.public_url,
+        host=settings.host,
+        port=settings.port,
+        trusted_proxies=settings.trusted_proxies,
+        metrics_from=settings.metrics_from,
+        drain_s=float(settings.drain_seconds),
+    )
+
+
+def _static_folders(adapters: tuple[ChannelAdapter, ...]) -> list[Path]:
+    """Return the ``static`` folder of each channel that has one; channels may share it."""
+    folders: dict[Path, None] = {}
+    for adapter in adapters:
+        file = sys.modules[type(adapter).__module__].__file__
+        folder = Path(file).parent / "static" if file else None
+        if folder is not None and folder.is_dir():
+            folders[folder] = None
+    return list(folders)

@@ -1,0 +1,63 @@
+"""`yanzhen demo`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+from app.cli.context import settings_of
+from app.cli.output import write_line, write_table
+from app.cli.serve import add_address
+
+if TYPE_CHECKING:
+    from app.bootstrap.service import RunningService
+    from app.cli.demo_samples import Sample
+    from app.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    add_address(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prepare, load the demonstration once, print sample codes with their outcomes of now, serve until stopped."""
+    from app.bootstrap.service import serve
+
+    settings = settings_of(arguments)
+    samples = asyncio.run(_prepare(settings))
+    serve(settings, announce=lambda service: _announce(settings, service, samples))
+    return 0
+
+
+async def _prepare(settings: Settings) -> tuple[Sample, ...]:
+    from app.bootstrap.preparation import prepare
+    from app.bootstrap.workshop import open_workshop
+    from app.cli.demo_content import load_content
+    from app.cli.demo_samples import make_samples
+
+    made = await prepare(settings)
+    if made.key_file:
+        write_line(
+            f"Made {settings.database_path} and {settings.key_file}. The labels need the key file: back it up."
+        )
+    async with open_workshop(settings) as workshop:
+        return await make_samples(workshop, await load_content(workshop))
+
+
+def _announce(settings: Settings, service: RunningService, samples: tuple[Sample, ...]) -> None:
+    url = settings.public_url if settings.port else f"http://{settings.host}:{service.port}"
+    write_line()
+    write_table(
+        ("CODE", "ANSWERS NOW", "WHY"),
+        ((sample.code.grouped(), sample.outcome.value, sample.why) for sample in samples),
+    )
+    write_line()
+    write_line("The answers are those for somebody who asks for the first time. How to ask:")
+    for adapter in service.adapters:
+        ask = adapter.manifest.how_to_ask.format(code=samples[0].code.digits, public_url=url)
+        write_line(f"  {adapter.manifest.name:<5} {ask}")
+    write_line(f"  {'cli':<5} yanzhen verify {samples[0].code.digits}")
+    write_line()
+    write_line(f"Serving on {url} - stop with Ctrl-C.")
