@@ -41,6 +41,9 @@ class Reason(Enum):
         status=415,
         detail="Send the request with the content type the documentation names.",
     )
+    WRONG_FORM = Problem(
+        code="malformed", status=400, detail="Send the form of the check page, with nothing added."
+    )
     MISSING_CODE = Problem(
         code="missing_code",
         status=422,

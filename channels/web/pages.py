@@ -1,0 +1,299 @@
+"""The website as a channel. GET never counts; POST /verify asks, and a recorded answer has a page of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import parse_qsl
+
+from app.core.model.caller import CallerKind
+from app.core.model.code import MAX_DIGITS, Code, Entry, read_codes
+from app.core.model.verdict import Outcome, Verdict
+from app.core.model.verification import Record, VerificationRequest
+from channels.base import (
+    ChannelContext,
+    ChannelManifest,
+    CodeSubmitted,
+    CommandGiven,
+    InboundRequest,
+    OutboundResponse,
+    RecordOpened,
+    Refusal,
+    RefusalKind,
+    Route,
+    Turn,
+)
+from channels.web.gtin import is_gtin
+from channels.web.origins import Origins
+from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable
+from channels.web.site import Form, Site
+from channels.web.visitors import (
+    COOKIE,
+    COOKIE_SECONDS,
+    LANGUAGE_COOKIE,
+    SecretSource,
+    derived_secret,
+    find_secret,
+    is_secret,
+    random_secret,
+    read_cookies,
+    subjects_of,
+)
+from channels.wording.locales import DEFAULT_LOCALE, find_locale, negotiate_locale
+from channels.wording.reply import Reply
+
+_HOME: Final = Route(method="GET", path="/")
+_FILLED: Final = Route(method="GET", path="/q/{digits}")
+_DIGITAL_LINK: Final = Route(method="GET", path="/01/{gtin}/21/{digits}")
+_VERIFY: Final = Route(method="POST", path="/verify")
+_RESULT: Final = Route(method="GET", path="/r/{result}")
+_LONGEST_AI_21: Final = 20  # GS1 General Specifications, section 3.5.2
+_LONGEST_SHOWN: Final = 200
+_ANSWER_SHOWN_FOR: Final = timedelta(minutes=10)
+_CLOCK_SLACK: Final = timedelta(seconds=5)
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_HTML: Final = "text/html; charset=utf-8"
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSubmitted(CodeSubmitted):
+    """A code sent by the form, with what the page needs to be shown again.
+
+    ``secret`` is the caller's, new where ``keeps_cookie`` is false; it never leaves the visitor's own response.
+    """
+
+    form: Form
+    secret: str
+    keeps_cookie: bool
+
+
+class WebAdapter:
+    """Translates the site's requests. ``nonces`` and ``secrets`` give its random values; tests give fixed ones."""
+
+    manifest = ChannelManifest(name="web", deadline_ms=2000, how_to_ask="open {public_url}/q/{code}")
+
+    def __init__(
+        self,
+        context: ChannelContext,
+        *,
+        nonces: SecretSource = random_secret,
+        secrets: SecretSource = random_secret,
+    ) -> None:
+        self._wording = context.wording
+        self._identities = context.identities
+        self._lengths = context.lengths
+        self._origins = Origins(context.public_url)
+        self._secure = "; Secure" if context.public_url.startswith("https://") else ""
+        self._nonces = nonces
+        self._secrets = secrets
+        self._site = Site()
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the site's addresses."""
+        return (_HOME, _FILLED, _DIGITAL_LINK, _VERIFY, _RESULT)
+
+    def authenticate(self, request: InboundRequest) -> None:
+        """Refuse a POST that a page of another site sent. Raises ``NotAuthentic``; reading a page is free."""
+        if request.method != "POST":
+            return
+        if self._origins.foreign(request.headers, own_cookie=find_secret(request.headers) is not None):
+            raise ForeignOrigin(_locale(request))
+
+    def decode(self, request: InboundRequest) -> Turn:
+        """Read a request. Raises ``WebUndecodable`` for a damaged link or form."""
+        locale = _locale(request)
+        match request.route:
+            case _VERIFY.path:
+                return self._decode_form(request, locale)
+            case _RESULT.path:
+                return RecordOpened(
+                    verification_id=self._identities.open_result(request.parts["result"]),
+                    reader=self._identities.caller(CallerKind.WEB, find_secret(request.headers) or ""),
+                    locale=locale,
+                )
+            case _FILLED.path:
+                return CommandGiven(
+                    kind="open_filled", argument=self._filled(request.parts["digits"]), locale=locale
+                )
+            case _DIGITAL_LINK.path:
+                digits = request.parts["digits"]
+                if not is_gtin(request.parts["gtin"]) or len(digits) > _LONGEST_AI_21:
+                    raise WebUndecodable(Reason.WRONG_LINK, locale)
+                return CommandGiven(kind="open_filled", argument=self._filled(digits), locale=locale)
+            case _:
+                return CommandGiven(kind="open", locale=locale)
+
+    def encode(
+        self, request: InboundRequest, turn: Turn, reply: Reply | None, record: Record | None = None
+    ) -> OutboundResponse:
+        """Return the page, or the redirect to a recorded answer's page."""
+        match turn:
+            case FormSubmitted() if reply is not None:
+                return self._encode_answer(turn, reply)
+            case RecordOpened():
+                return self._encode_record(request, turn, record)
+            case CommandGiven():
+                form = Form(
+                    nonce=self._nonces(),
+                    shown=_grouped(turn.argument),
+                    scanned=turn.argument if len(turn.argument) in self._lengths() else "",
+                )
+                body = self._site.check(turn.locale, form, path=request.path)
+                return self._page(200, body, self._open_cookies(request))
+            case _:
+                raise TypeError("The website has no such turn.")
+
+    def refuse(self, refusal: Refusal) -> OutboundResponse:
+        """Return the page of a refusal, in the visitor's language."""
+        cause = refusal.cause
+        if isinstance(cause, ForeignOrigin | WebUndecodable):
+            return self._refusal_page(cause.problem, cause.locale)
+        return self._refusal_page(BY_KIND[refusal.kind], find_locale(refusal.locale) or DEFAULT_LOCALE)
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def _filled(self, text: str) -> str:
+        return Code.parse(text, lengths=self._lengths()).digits
+
+    def _decode_form(self, request: InboundRequest, locale: str) -> FormSubmitted:
+        fields = _read_form(request, locale)
+        raw = fields.get("code", "")
+        scanned = fields.get("scanned", "")
+        reading = read_codes(raw, lengths=self._lengths())
+        code = reading.code
+        unchanged = (
+            fields.get("entry") == Entry.SCANNED.value and code.digits != "" and scanned == code.digits
+        )
+        if unchanged:
+            code = Code(digits=code.digits, entry=Entry.SCANNED)
+        nonce = fields.get("nonce", "")
+        has_nonce = is_secret(nonce)
+        cookie = find_secret(request.headers)
+        secret = cookie or (derived_secret(nonce) if has_nonce else self._secrets())
+        caller = self._identities.caller(CallerKind.WEB, secret)
+        return FormSubmitted(
+            request=VerificationRequest(
+                code=code,
+                caller=caller,
+                channel="web",
+                message_id=f"{nonce}\n{code.digits}" if has_nonce else None,
+                locale=find_locale(fields.get("lang", "")) or locale,
+                received_at=request.received_at,
+                other_readings=() if unchanged else reading.others,
+            ),
+            subjects=subjects_of(caller, request.remote),
+            more_codes=reading.more_codes,
+            # The nonce stays: after a lost or late answer the same question is the same message.
+            form=Form(
+                nonce=nonce if has_nonce else self._nonces(),
+                shown=_grouped(code.digits) or raw[:_LONGEST_SHOWN],
+                scanned=code.digits if unchanged else "",
+            ),
+            secret=secret,
+            keeps_cookie=cookie is not None,
+        )
+
+    def _encode_answer(self, turn: FormSubmitted, reply: Reply) -> OutboundResponse:
+        verdict = reply.verdict
+        cookies = () if turn.keeps_cookie else (self._caller_cookie(turn.secret),)
+        if verdict.verification_id is not None:
+            place = f"/r/{self._identities.seal_result(verdict.verification_id)}"
+            return OutboundResponse(status=303, headers=(("Location", place), _NO_STORE, *cookies))
+        status = _STATUSES.get(verdict.outcome, 200)
+        if status != 200:
+            cookies = (("Retry-After", str(verdict.retry_after_s)), *cookies)
+        return self._page(status, self._site.notice(reply, turn.form, turn.request.code.digits), cookies)
+
+    # -- reading a record ------------------------------------------------------------------------------------
+
+    def _encode_record(
+        self, request: InboundRequest, turn: RecordOpened, record: Record | None
+    ) -> OutboundResponse:
+        if record is None:
+            return self._refusal_page(BY_KIND[RefusalKind.UNKNOWN_ADDRESS], turn.locale)
+        recorded_at = record.verification.recorded_at
+        reply = self._wording.reply(_announced(record), turn.locale)
+        age = request.received_at - recorded_at
+        if record.asked_by_reader and -_CLOCK_SLACK <= age <= _ANSWER_SHOWN_FOR:
+            body = self._site.result(reply, path=request.path)
+        else:
+            body = self._site.record(reply, self._wording.moment(recorded_at, turn.locale), path=request.path)
+        return self._page(200, body, self._open_cookies(request))
+
+    # -- responses -------------------------------------------------------------------------------------------
+
+    def _page(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> OutboundResponse:
+        return OutboundResponse(status=status, body=body, content_type=_HTML, headers=(_NO_STORE, *headers))
+
+    def _refusal_page(self, problem: Problem, locale: str) -> OutboundResponse:
+        return self._page(problem.status, self._site.refusal(problem, locale))
+
+    def _open_cookies(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        """Return the cookies set when a page opens: the caller's, where there is none, and a chosen language."""
+        cookies = () if find_secret(request.headers) else (self._caller_cookie(self._secrets()),)
+        chosen = find_locale(request.query.get("lang", "")) if request.query else None
+        if chosen is None:
+            return cookies
+        value = f"{LANGUAGE_COOKIE}={chosen}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{self._secure}"
+        return (*cookies, ("Set-Cookie", value))
+
+    def _caller_cookie(self, secret: str) -> tuple[str, str]:
+        value = f"{COOKIE}={secret}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{self._secure}"
+        return ("Set-Cookie", value)
+
+
+def _locale(request: InboundRequest) -> str:
+    """Return the visitor's language: the switch, then the cookie it left, then ``Accept-Language``."""
+    chosen = request.query.get("lang", "") or read_cookies(request.headers).get(LANGUAGE_COOKIE, "")
+    return (
+        find_locale(chosen) or negotiate_locale(request.headers.get("accept-language", "")) or DEFAULT_LOCALE
+    )
+
+
+def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:
+    """Return the form's fields, of equal names the first. Raises ``WebUndecodable``."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != _FORM_TYPE:
+        raise WebUndecodable(Reason.WRONG_TYPE, locale)
+    try:
+        pairs = parse_qsl(
+            request.body.decode("utf-8"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=20,
+        )
+    except UnicodeDecodeError:
+        raise WebUndecodable(Reason.NOT_UTF8, locale) from None
+    except ValueError:
+        raise WebUndecodable(Reason.WRONG_FORM, locale) from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields.setdefault(name, value)
+    return fields
+
+
+def _grouped(digits: str) -> str:
+    return Code(digits=digits[:MAX_DIGITS]).grouped()
+
+
+def _announced(record: Record) -> Verdict:
+    """Return the verdict as it was announced."""
+    return Verdict(
+        outcome=record.announced,
+        reasons=record.reasons,
+        label=record.label,
+        ordinal=record.ordinal,
+        first=record.first,
+        own_first_at=record.own_first_at,
+        recorded_at=record.verification.recorded_at,
+        verification_id=record.verification.id,
+    )
+
+
+def make_adapter(context: ChannelContext) -> WebAdapter:
+    """Return the adapter; the registry names this factory."""
+    return WebAdapter(context)
