@@ -205,7 +205,7 @@ class VerificationEngine:
         return Draft(
             label=label,
             code_digest=self._recogniser.code_digest(request.code) if label is None else None,
-            caller_token=request.caller.token,
+            caller=request.caller,
             channel=request.channel,
             place=request.place,
             received_at=request.received_at,

@@ -19,8 +19,10 @@ class CallerKind(StrEnum):
 class Caller:
     """One caller. ``token`` is HMAC(kind, normalised identity), 16 bytes, or None where the identity is withheld.
 
-    A caller without a token is never recognised again, so never answered as "own repeat".
+    A caller without a token is never recognised again, so never answered as "own repeat". ``key_id`` names the
+    key the token was made with.
     """
 
     kind: CallerKind
     token: bytes | None = None
+    key_id: int = 1

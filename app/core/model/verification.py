@@ -42,7 +42,7 @@ class Draft:
 
     label: Label | None
     code_digest: bytes | None
-    caller_token: bytes | None
+    caller: Caller
     channel: str
     place: str
     received_at: datetime

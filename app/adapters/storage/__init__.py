@@ -1,0 +1,1 @@
+"""Stores: the record of verifications and the register of labels."""
