@@ -90,7 +90,7 @@ class TagKey:
     The tag is AES-CMAC (RFC 4493) over 12 bytes, an incomplete block, hence one AES block with subkey K2.
     """
 
-    __slots__ = ("_aes", "_encrypt_block", "_mask_high", "_mask_low", "id")
+    __slots__ = ("_aes", "_encrypt_block", "_words", "id")
 
     def __init__(self, *, key_id: int, key: bytes) -> None:
         if not 0 <= key_id <= 0xFFFF:
@@ -98,19 +98,22 @@ class TagKey:
         self.id = key_id
         self._aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - CMAC is built on single blocks
         self._encrypt_block = self._aes.encryptor().update
-        self._mask_high, self._mask_low = divmod(cmac_subkeys(key)[1], 1 << 64)
+        mask_high, mask_low = divmod(cmac_subkeys(key)[1], 1 << 64)
+        self._words: dict[int, tuple[int, int]] = {}
+        for layout in LAYOUTS:
+            block = _pack_tag_block(TAG_INPUT_VERSION, layout, key_id, 0, _PAD_AFTER_12_BYTES)
+            high, low = _unpack_words(block)
+            self._words[layout] = (high ^ mask_high, low ^ mask_low)
 
     def __repr__(self) -> str:
         return f"TagKey(id={self.id}, key hidden)"
 
-    def block_words(self, layout: Layout) -> tuple[int, int]:
+    def block_words(self, layout: int) -> tuple[int, int]:
         """Return the two 64-bit words of the block to encrypt for permuted serial 0, padding and K2 applied.
 
-        A permuted serial p is then XORed in as p << 32 over the 128 bits. For the bulk form.
+        A permuted serial p is then XORed in as p << 32 over the 128 bits.
         """
-        block = _pack_tag_block(TAG_INPUT_VERSION, layout.digits, self.id, 0, _PAD_AFTER_12_BYTES)
-        high, low = _unpack_words(block)
-        return high ^ self._mask_high, low ^ self._mask_low
+        return self._words[layout]
 
     def block_encryptor(self) -> CipherContext:
         """Return a context of its own that encrypts whole blocks under this key, for the bulk form."""
@@ -118,11 +121,9 @@ class TagKey:
 
     def tag(self, *, layout: int, permuted: int) -> int:
         """Return the tag, 0 .. 10^7 - 1, of a permuted serial of the layout."""
-        block = _pack_tag_block(TAG_INPUT_VERSION, layout, self.id, permuted, _PAD_AFTER_12_BYTES)
-        high, low = _unpack_words(block)
-        (word,) = _unpack_first_word(
-            self._encrypt_block(_pack_words(high ^ self._mask_high, low ^ self._mask_low))
-        )
+        high, low = self._words[layout]
+        block = _pack_words(high ^ permuted >> 32, low ^ (permuted & 0xFFFF_FFFF) << 32)
+        (word,) = _unpack_first_word(self._encrypt_block(block))
         return int(word) % TAG_MODULUS
 
 
