@@ -129,14 +129,17 @@ class ServiceJournal:
 
     def note(self, answer: _Answer) -> bytes | None:
         """Count one answer and render its line; called by the log's thread."""
-        verdict, channel = answer.verdict, answer.request.channel
+        outcome = answer.verdict.outcome.value
         with self._lock:
-            self._count(channel, verdict, answer)
-        return self._logs.render(self._facts(answer)) if self._lines else None
+            self._count(answer, outcome)
+        if not self._lines:
+            return None
+        facts = self._facts(answer, outcome)
+        return self._logs.render(facts)
 
-    def _count(self, channel: str, verdict: Verdict, answer: _Answer) -> None:
-        tallies = self._tallies
-        tallies.answers[channel, verdict.outcome.value] += 1
+    def _count(self, answer: _Answer, outcome: str) -> None:
+        tallies, verdict, channel = self._tallies, answer.verdict, answer.request.channel
+        tallies.answers[channel, outcome] += 1
         if answer.duplicate:
             tallies.duplicates[channel] += 1
         elif verdict.wrong_code:
@@ -148,26 +151,22 @@ class ServiceJournal:
             histogram = tallies.answer_ms[channel] = Histogram(ANSWER_BUCKETS_MS)
         histogram.note(answer.took_ms)
 
-    def _facts(self, answer: _Answer) -> dict[str, object]:
+    def _facts(self, answer: _Answer, outcome: str) -> dict[str, object]:
+        """Return the facts of one line. The texts are ours, masked or digits, never what a stranger wrote."""
         request, verdict = answer.request, answer.verdict
-        token = request.caller.token
-        facts: dict[str, object] = {
+        token, code = request.caller.token, request.code
+        return {
             "at": verdict.recorded_at or request.received_at,
             "level": "info",
             "event": "verification",
+            "request": self._logs.request_id(answer.number) if answer.number else None,
             "channel": request.channel,
-            "outcome": verdict.outcome.value,
+            "outcome": outcome,
             "ordinal": verdict.ordinal,
-            "reasons": [reason.value for reason in verdict.reasons],
-            "code": request.code.masked(),
-            "entry": request.code.entry.value,
-            "caller": f"{request.caller.kind.value}:{token.hex()[:12].translate(_LETTERS)}"
-            if token
-            else "unknown",
-            "locale": request.locale,
+            "reasons": ",".join(verdict.reasons),
+            "code": code.masked(),
+            "entry": code.entry,
+            "caller": f"{request.caller.kind}:{token[:6].hex().translate(_LETTERS)}" if token else "unknown",
             "duplicate": answer.duplicate,
             "took_ms": round(answer.took_ms, 2),
         }
-        if answer.number:
-            facts["request"] = self._logs.request_id(answer.number)
-        return facts
