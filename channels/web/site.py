@@ -75,12 +75,14 @@ class Site:
             "check.html",
             reply.locale,
             _NOTICE_TITLES.get(reply.variant, "help"),
-            **_form_values(form),
-            filled=True,
-            notice=reply.page,
-            look=LOOKS[reply.variant],
-            slip=_slip_groups(digits, reply.verdict.slip_positions),
-            invalid=reply.variant not in _NOTICE_TITLES,
+            **_form_values(form)
+            | {
+                "filled": True,
+                "notice": reply.page,
+                "look": LOOKS[reply.variant],
+                "slip": _slip_groups(digits, reply.verdict.slip_positions),
+                "invalid": reply.variant not in _NOTICE_TITLES,
+            },
         )
 
     def result(self, reply: Reply, *, path: str) -> bytes:

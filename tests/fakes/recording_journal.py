@@ -1,0 +1,32 @@
+"""A journal that keeps what it was told, so that a test can look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app.core.model.verdict import Verdict
+from app.core.model.verification import VerificationRequest
+
+
+@dataclass(slots=True)
+class RecordingJournal:
+    """Keeps every event in order."""
+
+    answers: list[tuple[VerificationRequest, Verdict, bool]] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    commits: list[int] = field(default_factory=list)
+    failures: list[tuple[str, BaseException]] = field(default_factory=list)
+
+    def answered(
+        self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
+    ) -> None:
+        self.answers.append((request, verdict, duplicate))
+
+    def refused(self, channel: str, reason: str) -> None:
+        self.refusals.append((channel, reason))
+
+    def committed(self, drafts: int, took_ms: float) -> None:
+        self.commits.append(drafts)
+
+    def failed(self, event: str, error: BaseException) -> None:
+        self.failures.append((event, error))

@@ -1,0 +1,183 @@
+"""A whole service in memory: real keys, rules, engine, pipeline and wording over an in-memory record.
+
+One batch a label state, so that every outcome can be asked for by a code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.adapters.cache.memory import MemoryCache
+from app.adapters.identities import KeyedIdentities
+from app.core.engine import VerificationEngine
+from app.core.model.catalogue import Catalogue
+from app.core.model.label import (
+    BatchId,
+    Brand,
+    BrandId,
+    CodeBatch,
+    Label,
+    LabelState,
+    Product,
+    ProductId,
+    Programme,
+    ProgrammeId,
+    Serial,
+    StateSpan,
+    Thresholds,
+)
+from app.core.model.verdict import Outcome
+from app.core.ports.throttle import Throttle
+from app.issuing.codebook import LAYOUTS
+from app.issuing.keyring import KeptKey, Keyring, SecretName
+from app.issuing.recogniser import CodebookRecogniser
+from channels.base import ChannelContext
+from channels.pipeline import Pipeline
+from channels.wording.reply import Wording
+from tests.fakes.clock import FakeClock
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.open_throttle import OpenThrottle
+from tests.fakes.recording_journal import RecordingJournal
+
+PUBLIC_URL = "https://verify.example"
+_BORN = datetime(2026, 1, 1, tzinfo=UTC)
+_STATES = {
+    "active": LabelState.ACTIVE,
+    "not_active": None,
+    "voided": LabelState.VOIDED,
+    "expired": LabelState.EXPIRED,
+    "recalled": LabelState.ACTIVE,
+    "family": LabelState.ACTIVE,
+}
+_PER_BATCH = 1000
+
+
+def fixed_keyring() -> Keyring:
+    """Keys that are the same in every run."""
+
+    def kept(number: int) -> KeptKey:
+        return KeptKey(id=1, key=bytes([number]) * 32, created_at=_BORN)
+
+    return Keyring(
+        permutation_keys={layout: bytes([index]) * 32 for index, layout in enumerate(LAYOUTS, start=1)},
+        tag_keys=(kept(9),),
+        secrets={name: (kept(20 + index),) for index, name in enumerate(SecretName)},
+    )
+
+
+def sample_catalogue(keyring: Keyring) -> Catalogue:
+    """One batch of 1,000 labels a state, all of layout 20."""
+    brand = Brand(
+        id=BrandId(1), name="海岸牧场", name_en="Coast Pastures", short_name="海岸牧场", service_line="400-800-1234"
+    )
+    programme = Programme(id=ProgrammeId(1), name="质量月专用标识", name_en="Quality Month label")
+    batches, spans = [], {}
+    for index, (name, state) in enumerate(_STATES.items()):
+        product = Product(
+            id=ProductId(index + 1),
+            brand=brand,
+            name="海岸婴儿配方奶粉 800 克",
+            name_en="Coast infant formula 800 g",
+            gtin="06901234567892",
+            thresholds=Thresholds(genuine=3, warn=5) if name == "family" else Thresholds(genuine=1, warn=4),
+        )
+        first = 20 * 10**15 + index * _PER_BATCH
+        batches.append(
+            CodeBatch(
+                id=BatchId(index + 1),
+                product=product,
+                programme=programme,
+                layout=20,
+                first_serial=Serial(first),
+                last_serial=Serial(first + _PER_BATCH - 1),
+                tag_key_id=1,
+                url_prefix=PUBLIC_URL,
+                issued_at=_BORN,
+                recalled=name == "recalled",
+            )
+        )
+        if state is not None:
+            spans[BatchId(index + 1)] = (StateSpan(first_serial=first, state=state, at=_BORN),)
+    return Catalogue.of(version=1, batches=batches, spans=spans, key_checks=keyring.checks())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleService:
+    """Everything a channel test needs; ``context`` makes adapters, ``pipeline`` carries their requests."""
+
+    clock: FakeClock
+    journal: RecordingJournal
+    store: MemoryStore
+    engine: VerificationEngine
+    pipeline: Pipeline
+    context: ChannelContext
+    wording: Wording
+    keyring: Keyring
+
+    def code(self, batch: str = "active", number: int = 0) -> str:
+        """Return the code of a label of the batch called ``batch``."""
+        serial = 20 * 10**15 + list(_STATES).index(batch) * _PER_BATCH + number
+        return self.keyring.codebook().make(serial, tag_key_id=1)
+
+    def unknown_code(self) -> str:
+        """Return a code with sound check digits that stands in no batch."""
+        return self.keyring.codebook().make(20 * 10**15 + 10**9, tag_key_id=1)
+
+    def label(self, batch: str = "active", number: int = 0) -> Label:
+        """Return the label of :meth:`code`."""
+        serial = 20 * 10**15 + list(_STATES).index(batch) * _PER_BATCH + number
+        found = self.store.catalogue.batch_of(serial)
+        assert found is not None
+        return self.store.catalogue.label(serial, found)
+
+
+async def start_sample_service(
+    *, throttle: Throttle | None = None, public_url: str = PUBLIC_URL
+) -> SampleService:
+    """Start a service; close its ``engine`` at the end."""
+    clock, journal, keyring = FakeClock(), RecordingJournal(), fixed_keyring()
+    store = MemoryStore(clock, sample_catalogue(keyring))
+    engine = VerificationEngine(
+        recogniser=CodebookRecogniser(lambda: keyring),
+        store=store,
+        catalogues=store,
+        cache=MemoryCache(clock),
+        clock=clock,
+        journal=journal,
+    )
+    await engine.start()
+    wording = Wording.load("Asia/Shanghai")
+    identities = KeyedIdentities(
+        caller_key=keyring.secret(SecretName.CALLER).key, result_key=keyring.secret(SecretName.RESULT).key
+    )
+    context = ChannelContext(
+        wording=wording,
+        identities=identities,
+        clock=clock,
+        public_url=public_url,
+        timezone="Asia/Shanghai",
+        lengths=lambda: engine.catalogue.lengths,
+    )
+    pipeline = Pipeline(
+        engine=engine, throttle=throttle or OpenThrottle(), wording=wording, journal=journal, clock=clock
+    )
+    return SampleService(
+        clock=clock,
+        journal=journal,
+        store=store,
+        engine=engine,
+        pipeline=pipeline,
+        context=context,
+        wording=wording,
+        keyring=keyring,
+    )
+
+
+OUTCOME_BATCHES = {
+    Outcome.FIRST: "active",
+    Outcome.NOT_ACTIVE: "not_active",
+    Outcome.VOIDED: "voided",
+    Outcome.RECALLED: "recalled",
+    Outcome.EXPIRED: "expired",
+}
