@@ -80,15 +80,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         parts.push_async_callback(storage.close)
         keys = _open_keys(settings, await storage.catalogues.load(), log)
         journal = ServiceJournal(logs)
-        engine = VerificationEngine(
-            recogniser=keys.recogniser,
-            store=storage.verifications,
-            catalogues=storage.catalogues,
-            cache=MemoryCache(clock),
-            clock=clock,
-            journal=journal,
-            limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
-        )
+        engine = _engine(settings, storage, keys, clock, journal)
         await engine.start()
         parts.push_async_callback(engine.close)
         wording = Wording.load(settings.timezone)
@@ -110,13 +102,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
             options=_server_options(settings),
             static_folders=_static_folders(adapters),
         )
-        try:
-            await server.start()
-        except OSError as error:
-            raise StoreUnavailable(
-                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror or error}). Stop what uses it, or "
-                "choose another --port."
-            ) from error
+        await _listen(server, settings)
         parts.push_async_callback(server.stop)
         # what start-up made lives as long as the process: keep the collector from walking it again and again
         gc.collect()
@@ -126,6 +112,30 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         parts.callback(lambda: log.info("stopped"))
         yield RunningService(port=server.port, adapters=adapters, storage=storage)
         log.info("draining", seconds=settings.drain_seconds)
+
+
+def _engine(
+    settings: Settings, storage: SqliteStorage, keys: _Keys, clock: Clock, journal: ServiceJournal
+) -> VerificationEngine:
+    return VerificationEngine(
+        recogniser=keys.recogniser,
+        store=storage.verifications,
+        catalogues=storage.catalogues,
+        cache=MemoryCache(clock),
+        clock=clock,
+        journal=journal,
+        limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
+    )
+
+
+async def _listen(server: WebServer, settings: Settings) -> None:
+    try:
+        await server.start()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror or error}). Stop what uses it, or "
+            "choose another --port."
+        ) from error
 
 
 def serve(settings: Settings, *, announce: Callable[[RunningService], None] | None = None) -> None:
