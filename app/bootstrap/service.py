@@ -45,6 +45,8 @@ from channels.wording.reply import Wording
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
+_HOUSEKEEPING_S: Final = 600.0
+_FORGET_SLICES: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         )
         await _listen(server, settings)
         parts.push_async_callback(server.stop)
+        housekeeper = asyncio.create_task(_keep_house(storage, clock, journal))
+        parts.push_async_callback(_end, housekeeper)
         # what start-up made lives as long as the process: keep the collector from walking it again and again
         gc.collect()
         gc.freeze()
@@ -126,6 +130,23 @@ def _engine(
         journal=journal,
         limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
     )
+
+
+async def _keep_house(storage: SqliteStorage, clock: Clock, journal: ServiceJournal) -> None:
+    """Drop what may not be kept any longer (service rules, section 6), a bounded share every ten minutes."""
+    while True:
+        await asyncio.sleep(_HOUSEKEEPING_S)
+        try:
+            for _ in range(_FORGET_SLICES):
+                if not await storage.verifications.forget(clock.now()):
+                    break
+        except StoreUnavailable as error:
+            journal.failed("housekeeping_failed", error)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _listen(server: WebServer, settings: Settings) -> None:

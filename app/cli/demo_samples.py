@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from app.core.model.caller import Caller, CallerKind
 from app.core.model.catalogue import Catalogue
 from app.core.model.check_digits import check_digits_for
 from app.core.model.code import Code
 from app.core.model.label import CodeBatch
-from app.core.model.verdict import First, Outcome, VerificationId
-from app.core.model.verification import History
+from app.core.model.verdict import Outcome, Verdict
+from app.core.model.verification import Draft
 from app.core.ports.labels import Recognised
-from app.core.rules import decide, gets_ordinal
 
 if TYPE_CHECKING:
     from app.bootstrap.workshop import Workshop
@@ -45,9 +45,13 @@ async def make_samples(workshop: Workshop, batches: Mapping[str, CodeBatch]) -> 
         if batch.tag_key_id is None:
             raise AssertionError("the demonstration imports no codes")
         digits = codebook.make(serial, tag_key_id=batch.tag_key_id)
-        checks = await workshop.storage.verifications.peek(serial)
-        told = f"{why}, checked {checks} time(s) so far" if checks else why
-        return Sample(code=_code(digits), outcome=_outcome_now(serial, checks, catalogue, workshop), why=told)
+        verdict = await _preview(serial, catalogue, workshop)
+        before = (verdict.ordinal or 1) - 1
+        return Sample(
+            code=_code(digits),
+            outcome=verdict.outcome,
+            why=f"{why}; checked {before} time(s) so far" if before else why,
+        )
 
     first = await of("active", 0, "infant formula, in circulation")
     return (
@@ -71,21 +75,19 @@ async def make_samples(workshop: Workshop, batches: Mapping[str, CodeBatch]) -> 
     )
 
 
-def _outcome_now(serial: int, checks: int, catalogue: Catalogue, workshop: Workshop) -> Outcome:
-    """Return what the rules would answer to a stranger who asks next."""
+async def _preview(serial: int, catalogue: Catalogue, workshop: Workshop) -> Verdict:
+    """Return what somebody who never asked would be told now."""
     batch = catalogue.batch_of(serial)
-    if batch is None:
-        return Outcome.NOT_FOUND
-    label = catalogue.label(serial, batch)
-    now = workshop.clock.now()
-    history = History(ordinal=checks + 1, own_ordinal=0, first=First(at=now, channel="web"))
-    decision = decide(
-        label=label,
-        history=history if gets_ordinal(label) else None,
-        recorded_at=now,
-        verification_id=VerificationId(0),
+    draft = Draft(
+        label=catalogue.label(serial, batch) if batch else None,
+        code_digest=None,
+        caller=Caller(kind=CallerKind.WEB),
+        channel="web",
+        place="",
+        received_at=workshop.clock.now(),
     )
-    return decision.verdict.outcome
+    (verdict,) = await workshop.storage.verifications.preview([draft], catalogue)
+    return verdict
 
 
 def _mistype(code: Code, recogniser: CodebookRecogniser, catalogue: Catalogue) -> Code:
