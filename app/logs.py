@@ -7,6 +7,7 @@ come once a verification are put in the queue as they are and rendered there.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import threading
@@ -65,6 +66,7 @@ _MASKS: Final = (
     # Base64 of 30 bytes or more; plain words and paths do not mix all three kinds of characters in one run.
     (re.compile(r"(?<![\w\-])(?=[\w\-]*\d)(?=[\w\-]*[a-z])(?=[\w\-]*[A-Z])[\w\-]{40,}={0,2}"), "[token]"),
 )
+_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 _LARGEST_PLAIN_NUMBER: Final = 10**11
 
 
@@ -73,6 +75,11 @@ def redact(text: str) -> str:
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)
     return text
+
+
+def in_letters(hexadecimal: str) -> str:
+    """Return hexadecimal digits as letters a to p, which nobody reading a log takes for a code."""
+    return hexadecimal.translate(_LETTERS)
 
 
 def _redacted(value: object) -> object:
@@ -93,7 +100,7 @@ def _redacted(value: object) -> object:
 
 def redact_facts(_logger: object, _method: str, facts: _EventDict) -> _EventDict:
     """Mask every field of one log event; the structlog processor that stands last before the rendering."""
-    return {key: _redacted(value) for key, value in facts.items()}
+    return {redact(key): _redacted(value) for key, value in facts.items()}
 
 
 # -- the writer -----------------------------------------------------------------------------------------------
@@ -248,12 +255,17 @@ _JSON_OPTIONS: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT
 
 
 def configure_logs(
-    *, log_format: str = "auto", level: str = "info", stream: BinaryIO | None = None, process: str = ""
+    *,
+    log_format: str = "auto",
+    level: str = "info",
+    stream: BinaryIO | None = None,
+    process: str | None = None,
 ) -> Logs:
     """Set up the one log of this process, the standard library's loggers included; replaces an earlier set-up.
 
     ``log_format`` is auto (columns on a terminal, else JSON), json or console; ``stream`` is standard error by default;
-    ``process`` begins every request id. Raises ``ValueError`` for an unknown format or level.
+    ``process`` begins every request id, made from the process id by default. Raises ``ValueError`` for an unknown
+    format or level.
     """
     if log_format not in LOG_FORMATS:
         raise ValueError(f"log_format is {log_format!r}: use one of {', '.join(LOG_FORMATS)}")
@@ -262,7 +274,8 @@ def configure_logs(
     columns = log_format == "console" or (log_format == "auto" and stream is None and sys.stderr.isatty())
     number = _LEVEL_NUMBERS[level.upper()]
     writer = LineWriter(stream or sys.stderr.buffer)
-    logs = Logs(writer=writer, columns=columns, level=number, process=process)
+    name = f"{in_letters(f'{os.getpid():x}')}-" if process is None else process
+    logs = Logs(writer=writer, columns=columns, level=number, process=name)
 
     def write(_logger: object, _method: str, facts: _EventDict) -> str:
         writer.put(logs.render(facts))
@@ -276,9 +289,9 @@ def configure_logs(
 
     structlog.configure(
         processors=[
-            name_request,
             structlog.processors.format_exc_info,
             redact_facts,
+            name_request,
             _head_first,
             write,
         ],

@@ -13,15 +13,13 @@ from typing import Final
 
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
-from app.logs import REQUEST_NUMBER, Logger, Logs
+from app.logs import REQUEST_NUMBER, Logger, Logs, in_letters
 
 ANSWER_BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 COMMIT_BUCKETS_MS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 DRAFT_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _MOST_EVENTS: Final = 64
 _INFO: Final = 20
-# Letters only, so that nobody reading a log, person or program, takes a token for a code.
-_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
 @dataclass(slots=True)
@@ -166,7 +164,7 @@ class ServiceJournal:
             "reasons": ",".join(verdict.reasons),
             "code": code.masked(),
             "entry": code.entry,
-            "caller": f"{request.caller.kind}:{token[:6].hex().translate(_LETTERS)}" if token else "unknown",
+            "caller": f"{request.caller.kind}:{in_letters(token[:6].hex())}" if token else "unknown",
             "duplicate": answer.duplicate,
             "took_ms": round(answer.took_ms, 2),
         }

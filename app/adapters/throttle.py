@@ -17,7 +17,7 @@ from app.logs import Logger
 
 _Key = bytes | str
 _ADMITTED: Final = Admission(allowed=True)
-_SHARED_KEYS: Final = 4096
+_SHARED_KEYS: Final = 1024
 _SLOW_FROM: Final = 0.8
 _TINY: Final = 1e-9  # seconds or shares lost in floating point sums
 
