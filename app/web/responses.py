@@ -47,12 +47,12 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class WireResponse(web.StreamResponse):
-    """A whole response that is written at once; ``head`` ends after ``Content-Length: `` or an empty line."""
+    """A whole response that is written at once; ``head`` ends with its empty line."""
 
     def __init__(self, *, status: int, head: bytes, body: bytes, close: bool = False) -> None:
         super().__init__(status=status)
-        self._head = head
-        self._bytes = body
+        self.head = head
+        self.payload = body
         self._stays = not close
 
     @property
@@ -71,9 +71,9 @@ class WireResponse(web.StreamResponse):
             connection = b"Connection: keep-alive\r\n" if request.version == HttpVersion10 else b""
         else:
             connection = b"Connection: close\r\n"
-        line, _, rest = self._head.partition(b"\r\n") if connection else (b"", b"", b"")
-        head = line + b"\r\n" + connection + rest if connection else self._head
-        body = b"" if request.method == "HEAD" else self._bytes
+        line, _, rest = self.head.partition(b"\r\n") if connection else (b"", b"", b"")
+        head = line + b"\r\n" + connection + rest if connection else self.head
+        body = b"" if request.method == "HEAD" else self.payload
         transport.write(head + body)
         await request.writer.drain()
 
@@ -89,6 +89,11 @@ class Responses:
         self._heads: dict[tuple[int, str, tuple[tuple[str, str], ...]], bytes] = {}
         self._date_at = datetime(2000, 1, 1, tzinfo=UTC)
         self._date = b""
+
+    @property
+    def kept(self) -> int:
+        """How many heads are kept ready."""
+        return len(self._heads)
 
     def make(
         self, outbound: OutboundResponse, *, now: datetime, headers: Mapping[str, str], close: bool = False
