@@ -74,6 +74,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         logs.start()
         parts.callback(logs.stop)
         log = logs.logger("service")
+        parts.callback(lambda: log.info("stopped"))
         for name in unknown_environment():
             log.warning(
                 "unknown_setting", name=name, remedy="It sets nothing; docs/settings.md has the names."
@@ -113,7 +114,6 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         gc.freeze()
         parts.callback(gc.unfreeze)
         log.info("listening", host=settings.host, port=server.port, channels=settings.channels)
-        parts.callback(lambda: log.info("stopped"))
         yield RunningService(port=server.port, adapters=adapters, storage=storage)
         log.info("draining", seconds=settings.drain_seconds)
 

@@ -13,13 +13,24 @@ from app.core.model.label import Disclosure
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--name", required=True, type=fields.name, help="the name on the pack")
-    parser.add_argument("--name-en", default="", type=fields.name, help="the name in English")
     parser.add_argument(
-        "--short-name", default="", type=fields.short_name, help="at most 10 hanzi or 24 GSM-7"
+        "--name-en", default="", type=fields.optional(fields.name), help="the name in English"
     )
-    parser.add_argument("--spoken-name", default="", type=fields.name, help="how a voice says the name")
     parser.add_argument(
-        "--service-line", default="", type=fields.service_line, metavar="TEL", help="telephone"
+        "--short-name",
+        default="",
+        type=fields.optional(fields.short_name),
+        help="at most 10 hanzi or 24 GSM-7",
+    )
+    parser.add_argument(
+        "--spoken-name", default="", type=fields.optional(fields.name), help="how a voice says the name"
+    )
+    parser.add_argument(
+        "--service-line",
+        default="",
+        type=fields.optional(fields.service_line),
+        metavar="TEL",
+        help="telephone",
     )
     parser.add_argument(
         "--disclosure",

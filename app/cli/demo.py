@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 from app.cli.context import settings_of
@@ -61,3 +62,4 @@ def _announce(settings: Settings, service: RunningService, samples: tuple[Sample
     write_line(f"  {'cli':<5} yanzhen verify {samples[0].code.digits}")
     write_line()
     write_line(f"Serving on {url} - stop with Ctrl-C.")
+    sys.stdout.flush()  # also into a pipe the table must be there while the service runs

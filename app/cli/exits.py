@@ -30,7 +30,7 @@ EXIT_MEANINGS = {
     Exit.REFUSED: "a rule of the service refuses it, nothing was changed; for `doctor` a check failed",
     Exit.USAGE: "the command or a setting is wrong",
     Exit.NOT_FOUND: "there is no entry with this id",
-    Exit.UNAVAILABLE: "database or keys cannot be used now; for `verify` no verdict could be given",
+    Exit.UNAVAILABLE: "database, keys or a file cannot be used now; for `verify` no verdict could be given",
     Exit.INTERNAL: "something unexpected; please report it",
     Exit.INTERRUPTED: "stopped by Ctrl-C",
 }
@@ -45,6 +45,7 @@ _BY_ERROR: tuple[tuple[type[errors.YanzhenError], Exit], ...] = (
     (errors.CatalogueChanged, Exit.UNAVAILABLE),
     (errors.KeyMissing, Exit.UNAVAILABLE),
     (errors.KeyFileInvalid, Exit.UNAVAILABLE),
+    (errors.FileUnwritable, Exit.UNAVAILABLE),
 )
 
 

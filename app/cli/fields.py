@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Final
 
 from app.core.model.label import Thresholds
@@ -90,6 +91,15 @@ def positive(text: str) -> int:
 def spoken_thresholds(value: Thresholds | None) -> str:
     """Return thresholds as they are entered, or nothing."""
     return f"{value.genuine},{value.warn}" if value else ""
+
+
+def optional(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a check that lets an empty text pass; argparse also checks a flag's default."""
+
+    def passed(text: str) -> str:
+        return check(text) if text else ""
+
+    return passed
 
 
 def shortened(full: str) -> str:

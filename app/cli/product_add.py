@@ -14,12 +14,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--brand", required=True, type=int, metavar="ID", help="see `yanzhen brand list`")
     parser.add_argument("--name", required=True, type=fields.name, help="the name on the pack")
-    parser.add_argument("--name-en", default="", type=fields.name, help="the name in English")
     parser.add_argument(
-        "--short-name", default="", type=fields.short_name, help="at most 10 hanzi or 24 GSM-7"
+        "--name-en", default="", type=fields.optional(fields.name), help="the name in English"
     )
-    parser.add_argument("--spoken-name", default="", type=fields.name, help="how a voice says the name")
-    parser.add_argument("--gtin", default="", type=fields.gtin, help="the number under the barcode")
+    parser.add_argument(
+        "--short-name",
+        default="",
+        type=fields.optional(fields.short_name),
+        help="at most 10 hanzi or 24 GSM-7",
+    )
+    parser.add_argument(
+        "--spoken-name", default="", type=fields.optional(fields.name), help="how a voice says the name"
+    )
+    parser.add_argument(
+        "--gtin", default="", type=fields.optional(fields.gtin), help="the number under the barcode"
+    )
     parser.add_argument(
         "--thresholds",
         type=fields.thresholds,

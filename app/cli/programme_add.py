@@ -12,7 +12,9 @@ from app.cli.output import write_json, write_line
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--name", required=True, type=fields.name, help="the name on the label")
-    parser.add_argument("--name-en", default="", type=fields.name, help="the name in English")
+    parser.add_argument(
+        "--name-en", default="", type=fields.optional(fields.name), help="the name in English"
+    )
     parser.add_argument(
         "--thresholds", type=fields.thresholds, metavar="G,W", help="genuine and warning, e.g. 1,4"
     )

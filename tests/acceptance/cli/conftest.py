@@ -1,7 +1,8 @@
 """A prepared folder with a brand, a product and an activated batch of ten labels."""
 
 import csv
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,10 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path / "data")
 
 
-@pytest.fixture
-def stock(shell: Shell) -> Stock:
+@pytest.fixture(scope="session")
+def first_stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
+    """Made once by commands; a test gets a copy of the folder."""
+    shell = Shell(tmp_path_factory.mktemp("stock") / "data")
     shell.run("init")
     brand = shell.json(
         *("brand", "add", "--name", "青禾", "--name-en", "Qinghe", "--short-name", "青禾"),
@@ -39,6 +42,12 @@ def stock(shell: Shell) -> Stock:
     assert (serials[0], serials[-1]) == (batch["first_serial"], batch["last_serial"])
     shell.run("batch", "activate", batch["id"])
     return Stock(shell=shell, brand=brand, product=product, batch=batch["id"], serials=serials, codes=codes)
+
+
+@pytest.fixture
+def stock(first_stock: Stock, shell: Shell) -> Stock:
+    shutil.copytree(first_stock.shell.folder, shell.folder)
+    return replace(first_stock, shell=shell)
 
 
 def export(shell: Shell, batch: int) -> tuple[list[int], list[str]]:

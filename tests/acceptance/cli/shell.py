@@ -76,7 +76,7 @@ class Shell:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app", command, "--port", str(port), *map(str, words)],
                 cwd=ROOT,
-                env=self.environment | {"PYTHONUNBUFFERED": "1"},
+                env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

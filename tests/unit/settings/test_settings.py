@@ -108,6 +108,14 @@ def test_a_misspelt_variable_is_found() -> None:
     assert unknown_environment(environment) == ("YANZHEN_DATADIR",)
 
 
+@pytest.mark.parametrize("name", ["default.toml", "production.example.toml"])
+def test_the_files_of_the_repository_load(name: str) -> None:
+    settings = load_settings(config=Path(__file__).resolve().parents[3] / "config" / name)
+    assert settings.public_url_is_loopback == (name == "default.toml")
+    if name == "default.toml":
+        assert settings == load_settings()
+
+
 def test_every_setting_has_one_help_sentence() -> None:
     for setting in describe_settings():
         assert setting.help.endswith("."), setting.path

@@ -1,0 +1,42 @@
+"""How long a start takes: `--help` beside the bare interpreter, and the second start of the demonstration."""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.cli.shell import ROOT, Shell
+
+ROUNDS = 15
+MOST_TIMES_BARE = 4.0
+MOST_SECONDS_AGAIN = 3.0
+
+
+def seconds(*command: str) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+@pytest.mark.alone
+def test_help_costs_less_than_four_bare_interpreters() -> None:
+    entry = Path(sys.executable).with_name("yanzhen")
+    bare, help_ = [], []
+    for _ in range(ROUNDS):
+        bare.append(seconds(sys.executable, "-c", "pass"))
+        help_.append(seconds(str(entry), "--help"))
+    ratio = statistics.median(help_) / statistics.median(bare)
+    assert ratio < MOST_TIMES_BARE, f"--help takes {ratio:.2f} times a bare interpreter"
+
+
+@pytest.mark.alone
+def test_a_second_demonstration_answers_within_three_seconds(shell: Shell) -> None:
+    with shell.serving("demo"):
+        pass
+    started = time.perf_counter()
+    with shell.serving("demo"):
+        took_s = time.perf_counter() - started
+    assert took_s < MOST_SECONDS_AGAIN
