@@ -96,7 +96,7 @@ class WebServer:
         self._add_own("/readyz", health.ready)
         self._add_own("/metrics", self._show_metrics)
         self._add_own("/api/v1/openapi.json", openapi_answer(options.public_url))
-        self._add_own("/api/v1/docs", docs_answer())
+        self._add_own("/api/v1/docs", docs_answer(options.public_url))
         for path, file in load_static_files((*static_folders, OWN_STATIC)).items():
             self._add_own(path, file.answer)
 

@@ -108,8 +108,6 @@ async def test_the_docs_page_needs_nobody_else_and_names_everything(client: Clie
         assert name in page
     async with client.get("/static/docs.css") as response:
         assert response.content_type == "text/css"
-    async with client.get("/api/v1/docs", headers={"Host": '"><script>'}) as response:
-        assert "<script" not in await response.text()
 
 
 async def test_unknown_addresses_are_a_page_or_a_problem_by_where_they_lie(client: ClientSession) -> None:
