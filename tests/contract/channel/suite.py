@@ -1,0 +1,315 @@
+"""What every channel must keep, whatever its wire looks like (docs/adding-a-channel.md).
+
+A channel binds the suite by a :class:`ChannelBinding`: its adapter and how its requests and answers look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Protocol
+
+import pytest
+
+from app.adapters.journal import ServiceJournal
+from app.core.model.code import Code
+from app.logs import LineWriter, Logs
+from channels.base import (
+    ChannelAdapter,
+    ChannelContext,
+    CodeSubmitted,
+    InboundRequest,
+    OutboundResponse,
+    Refusal,
+    RefusalKind,
+    Turn,
+)
+from channels.pipeline import Pipeline
+from channels.wording.locales import LOCALES
+from channels.wording.reply import Reply
+from channels.wording.variants import Variant
+from tests.fakes.open_throttle import OpenThrottle, ShutThrottle
+from tests.fakes.sample_service import SampleService, start_sample_service
+from tests.unit.wording.verdicts import verdict_of
+
+_INFO = 20
+
+
+class ChannelBinding(Protocol):
+    """One channel as the suite sees it. ``secrets`` stand in its requests beside the code and must not be logged."""
+
+    secrets: tuple[str, ...]
+
+    def adapter(self, context: ChannelContext) -> ChannelAdapter:
+        """Return the adapter, with fixed values where it is random in service."""
+        ...
+
+    def ask(self, text: str, *, message: str = "message-1", locale: str = "zh-CN") -> InboundRequest:
+        """Return a request that asks about ``text``; equal ``message`` is one message delivered again."""
+        ...
+
+    def forged(self, text: str) -> tuple[InboundRequest, ...]:
+        """Return requests about ``text`` that do not prove where they come from; at least one."""
+        ...
+
+    def malformed(self, text: str) -> tuple[InboundRequest, ...]:
+        """Return authentic requests that hold ``text`` but are not of the channel's form; at least one."""
+        ...
+
+    def never_counted(self, text: str) -> tuple[InboundRequest, ...]:
+        """Return requests that mention ``text`` and must not ask: previews, handshakes; may be empty."""
+        ...
+
+    def shown(self, adapter: ChannelAdapter, turn: Turn, reply: Reply) -> str:
+        """Return what the caller ends up reading, where ``adapter`` answers ``turn`` with ``reply``."""
+        ...
+
+    def meaning(self, reply: Reply) -> str:
+        """Return the words of ``reply`` that the caller must find there."""
+        ...
+
+
+class ChannelContract:
+    """Subclass it, and give the fixture ``binding``."""
+
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def service(self) -> AsyncIterator[SampleService]:
+        service = await start_sample_service()
+        yield service
+        service.store.release()
+        await service.engine.close()
+
+    @pytest.fixture
+    def adapter(self, binding: ChannelBinding, service: SampleService) -> ChannelAdapter:
+        return binding.adapter(service.context)
+
+    def test_the_manifest_says_what_the_channel_is(self, adapter: ChannelAdapter) -> None:
+        manifest = adapter.manifest
+        assert manifest.name.isidentifier()
+        assert manifest.deadline_ms > 0
+        assert set(manifest.locales) == set(LOCALES)
+        line = manifest.how_to_ask.format(code="123", public_url="https://x.example")
+        assert "123" in line
+        assert adapter.routes()
+        assert len({(route.method, route.path) for route in adapter.routes()}) == len(adapter.routes())
+
+    async def test_a_query_is_recorded_and_answered(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        answer = await service.pipeline.carry(adapter, binding.ask(service.code()))
+        assert answer.status in {200, 303}
+        assert [fact.verification.ordinal for fact in service.store.facts] == [1]
+        assert service.store.facts[0].verification.channel == adapter.manifest.name
+
+    async def test_a_forged_request_is_refused_and_never_asked(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        requests = binding.forged(service.code())
+        assert requests
+        for request in requests:
+            answer = await service.pipeline.carry(adapter, request)
+            assert answer.status in {401, 403}
+        assert service.journal.answers == []
+        assert service.store.facts == []
+        assert len(service.journal.refusals) == len(requests)
+
+    async def test_a_malformed_request_is_refused_and_nothing_recorded(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        requests = binding.malformed(service.code())
+        assert requests
+        for request in requests:
+            answer = await service.pipeline.carry(adapter, request)
+            assert 400 <= answer.status < 500
+            assert service.code().encode() not in answer.body
+        assert service.journal.answers == []
+        assert service.store.facts == []
+
+    async def test_a_preview_or_handshake_never_counts(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        for request in binding.never_counted(service.code()):
+            answer = await service.pipeline.carry(adapter, request)
+            assert answer.status < 500
+        assert service.journal.answers == []
+        assert service.store.facts == []
+
+    async def test_the_same_message_again_is_one_query_and_the_same_bytes(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        first = await service.pipeline.carry(adapter, binding.ask(service.code()))
+        service.clock.advance(3)
+        again = await service.pipeline.carry(adapter, binding.ask(service.code()))
+        assert again == first
+        assert len(service.store.facts) == 1
+
+    async def test_the_same_message_at_once_is_one_query_and_the_same_bytes(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        request = binding.ask(service.code())
+        answers = await asyncio.gather(*(service.pipeline.carry(adapter, request) for _ in range(20)))
+        assert all(answer == answers[0] for answer in answers)
+        assert len(service.store.facts) == 1
+
+    async def test_another_message_is_another_query(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        for message in ("message-1", "message-2"):
+            await service.pipeline.carry(adapter, binding.ask(service.code(), message=message))
+        assert [fact.verification.ordinal for fact in service.store.facts] == [1, 2]
+
+    async def test_a_message_id_does_not_open_another_codes_answer(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        for number in (0, 1):
+            await service.pipeline.carry(adapter, binding.ask(service.code(number=number)))
+        assert len(service.store.facts) == 2
+
+    @pytest.mark.parametrize("locale", LOCALES)
+    @pytest.mark.parametrize("variant", Variant)
+    async def test_every_answer_keeps_its_meaning(
+        self,
+        adapter: ChannelAdapter,
+        binding: ChannelBinding,
+        service: SampleService,
+        variant: Variant,
+        locale: str,
+    ) -> None:
+        reply = service.wording.reply(verdict_of(variant), locale)
+        turn = adapter.decode(binding.ask(service.code(), locale=locale))
+        assert binding.meaning(reply) in binding.shown(adapter, turn, reply)
+
+    @pytest.mark.parametrize("variant", Variant)
+    async def test_encode_is_deterministic(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService, variant: Variant
+    ) -> None:
+        reply = service.wording.reply(verdict_of(variant), "en")
+        request = binding.ask(service.code())
+        twin = binding.adapter(service.context)
+        answers = {
+            _bytes_of(one.encode(request, one.decode(request), reply)) for one in (adapter, adapter, twin)
+        }
+        assert len(answers) == 1
+
+    async def test_the_code_is_found_in_any_layout(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        digits = service.code()
+        fours = [digits[start : start + 4] for start in range(0, len(digits), 4)]
+        wide = "".join(chr(ord(digit) + 0xFEE0) for digit in digits)
+        layouts = (
+            digits,
+            " ".join(fours),
+            "-".join(fours),
+            wide,
+            f"  {digits} ",
+            f"请查一下 {digits}，谢谢",
+            f"My number is 13800138000. Is {' '.join(fours)} real?",
+            f"https://verify.example/q/{digits}",
+            f"https://verify.example/01/06901234567892/21/{digits}",
+        )
+        for layout in layouts:
+            turn = adapter.decode(binding.ask(layout))
+            assert isinstance(turn, CodeSubmitted), layout
+            assert turn.request.code == Code(digits=digits), layout
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "   ", "\x00\x00", "😀😀", "' OR 1=1 --", "<script>alert(1)</script>", "O0l1", "1" * 4000],
+    )
+    async def test_rubbish_is_answered_and_records_nothing(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService, text: str
+    ) -> None:
+        answer = await service.pipeline.carry(adapter, binding.ask(text))
+        assert answer.status in {200, 400, 413, 422}
+        assert b"<script>alert" not in answer.body
+        assert service.store.facts == []
+
+    async def test_past_the_deadline_the_answer_is_unavailable(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        adapter.manifest = replace(adapter.manifest, deadline_ms=40)
+        service.store.hold()
+        request = binding.ask(service.code(), locale="en")
+        late = await service.pipeline.carry(adapter, request)
+        assert late.status in {200, 503}
+        assert b"cannot give an answer just now" in late.body
+        service.store.release()
+        await service.engine.close()
+        assert len(service.store.facts) == 1, "the commit goes on, and a retry gets its verdict"
+
+    async def test_with_the_record_down_nothing_is_guessed(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        service.store.down = True
+        answer = await service.pipeline.carry(adapter, binding.ask(service.code(), locale="en"))
+        assert answer.status in {200, 503}
+        assert b"cannot give an answer just now" in answer.body
+
+    async def test_too_many_queries_are_told_when_to_come_back(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        pipeline = _pipeline(service, throttle=ShutThrottle(retry_after_s=90))
+        answer = await pipeline.carry(adapter, binding.ask(service.code(), locale="en"))
+        assert answer.status in {200, 429}
+        assert b"2 minutes" in answer.body
+        assert service.store.facts == []
+
+    async def test_the_limits_know_whom_they_count(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        turn = adapter.decode(binding.ask(service.code()))
+        assert isinstance(turn, CodeSubmitted)
+        assert turn.subjects
+        assert all(subject.key for subject in turn.subjects)
+
+    async def test_no_code_caller_or_secret_is_logged(
+        self, adapter: ChannelAdapter, binding: ChannelBinding, service: SampleService
+    ) -> None:
+        stream = io.BytesIO()
+        logs = Logs(writer=LineWriter(stream), columns=False, level=_INFO)
+        logs.start()
+        pipeline = _pipeline(service, journal=ServiceJournal(logs))
+        codes = (service.code(), service.unknown_code(), service.code("recalled"))
+        for code in codes:
+            for request in (
+                binding.ask(code),
+                binding.ask(code),
+                *binding.forged(code),
+                *binding.malformed(code),
+            ):
+                await pipeline.carry(adapter, request)
+        logs.stop()
+        written = stream.getvalue().decode()
+        assert "verification" in written
+        for secret in (*codes, *binding.secrets):
+            assert secret not in written
+
+    async def test_a_refusal_of_the_server_is_well_formed(self, adapter: ChannelAdapter) -> None:
+        for kind in RefusalKind:
+            for locale in (*LOCALES, "xx"):
+                answer = adapter.refuse(Refusal(kind=kind, locale=locale))
+                assert answer.status >= 400
+                assert answer.body
+
+
+def _pipeline(
+    service: SampleService, *, throttle: ShutThrottle | None = None, journal: ServiceJournal | None = None
+) -> Pipeline:
+    return Pipeline(
+        engine=service.engine,
+        throttle=throttle or OpenThrottle(),
+        wording=service.wording,
+        journal=journal or service.journal,
+        clock=service.clock,
+    )
+
+
+def _bytes_of(answer: OutboundResponse) -> tuple[int, bytes, str, tuple[tuple[str, str], ...]]:
+    return answer.status, answer.body, answer.content_type, answer.headers

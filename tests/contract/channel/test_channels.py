@@ -1,0 +1,57 @@
+"""Every registered channel keeps the contract, and so does a new one of one folder and one registry line."""
+
+from __future__ import annotations
+
+import pytest
+
+from channels.registry import CHANNELS, load_channels
+from tests.contract.channel.bindings import BINDINGS, ApiBinding, ToyBinding, WebBinding
+from tests.contract.channel.suite import ChannelBinding, ChannelContract
+from tests.contract.channel.toy_channel.adapter import ToyAdapter
+from tests.fakes.sample_service import start_sample_service
+
+
+class TestWeb(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return WebBinding()
+
+
+class TestApi(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return ApiBinding()
+
+
+class TestToy(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return ToyBinding()
+
+
+def test_every_registered_channel_has_a_binding() -> None:
+    assert BINDINGS.keys() == CHANNELS.keys()
+
+
+async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHANNELS, "toy", "tests.contract.channel.toy_channel.adapter:make_adapter")
+    service = await start_sample_service()
+    adapters = load_channels(("web", "toy", "api"), service.context)
+    assert [adapter.manifest.name for adapter in adapters] == ["web", "toy", "api"]
+    assert isinstance(adapters[1], ToyAdapter)
+    await service.engine.close()
+
+
+async def test_an_unknown_channel_is_named_with_the_known_ones() -> None:
+    service = await start_sample_service()
+    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, web"):
+        load_channels(("carrier_pigeon",), service.context)
+    await service.engine.close()
+
+
+def test_every_channel_stands_under_its_own_name() -> None:
+    for name, dotted in CHANNELS.items():
+        module, _, factory = dotted.partition(":")
+        assert module.startswith("channels.")
+        assert factory == "make_adapter"
+        assert name.isidentifier()
