@@ -286,3 +286,28 @@ async def test_a_taken_port_is_said_at_the_start(site: Running, toy: ToyChannel)
     )
     with pytest.raises(OSError, match=r"in use"):
         await other.start()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "OPTIONS *",
+        "CONNECT example.com:443",
+        "GET http://elsewhere.example/nowhere",
+        "GET //elsewhere.example/nowhere",
+        "GET /nowhere#part",
+        "GET /nowhere?%",
+        "GET /%00",
+        "PURGE /nowhere",
+    ],
+)
+async def test_strange_targets_are_unknown_addresses(site: Running, toy: ToyChannel, line: str) -> None:
+    answer = await site.raw(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert answer.split()[1] in {b"400", b"418"}
+    assert site.journal.failures == []
+    assert toy.seen == []
+
+
+async def test_an_absolute_target_is_the_same_address(site: Running, toy: ToyChannel) -> None:
+    answer = await site.raw(b"GET http://x/toy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.endswith(b"toy")
