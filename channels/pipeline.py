@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, assert_never
 
-from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
+from app.core.errors import NotAuthentic, Undecodable, YanzhenError
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
 from app.core.model.verification import Record, VerificationRequest
@@ -104,7 +104,7 @@ class Pipeline:
         """Return what this very message was answered before. If the store cannot tell, nothing may be guessed."""
         try:
             return await self._engine.find_answer(request)
-        except StoreUnavailable as error:
+        except YanzhenError as error:
             self._journal.failed("find_answer_failed", error)
             return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.NOT_RECORDED,), retry_after_s=5)
 

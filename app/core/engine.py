@@ -19,7 +19,7 @@ from app.core.model.verification import Draft, Record, VerificationRequest
 from app.core.ports.cache import Cache
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
-from app.core.ports.labels import KeysMissing, Recogniser, Recognised
+from app.core.ports.labels import KeysMissing, Recognised, Recogniser
 from app.core.ports.verifications import CatalogueStore, VerificationStore
 
 _SLIP_MEMORY_S: Final = 24 * 3600.0
@@ -108,9 +108,8 @@ class VerificationEngine:
             except YanzhenError as error:
                 self._journal.failed("resolve_failed", error)
                 return _unavailable(Detail.NOT_RECORDED)
-        if type(resolved) is Verdict:
+        if not isinstance(resolved, Draft):
             return resolved
-        assert isinstance(resolved, Draft)
         if self._closed or len(self._pending) >= self._limits.queue:
             return _unavailable(Detail.BUSY)
         future: asyncio.Future[Verdict] = loop.create_future()
@@ -135,7 +134,9 @@ class VerificationEngine:
         if await self._catalogues.version() != self._catalogue.version:
             await self._refresh()
         if not self._recogniser.keys_fit(self._catalogue):
-            raise StoreUnavailable("The key file does not fit the database. Restore the key file from its backup.")
+            raise StoreUnavailable(
+                "The key file does not fit the database. Restore the key file from its backup."
+            )
 
     # -- recognise -------------------------------------------------------------------------------------------
 
@@ -164,7 +165,9 @@ class VerificationEngine:
             return _unavailable(Detail.KEY_MISSING)
         return await self._resolve_unrecognised(request, catalogue)
 
-    async def _resolve_unrecognised(self, request: VerificationRequest, catalogue: Catalogue) -> Draft | Verdict:
+    async def _resolve_unrecognised(
+        self, request: VerificationRequest, catalogue: Catalogue
+    ) -> Draft | Verdict:
         """Tell a slip from a code that is not in the record."""
         code = request.code
         if not code.digits:
@@ -273,7 +276,9 @@ class VerificationEngine:
 
     # -- deadlines -------------------------------------------------------------------------------------------
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, deadline_ms: int, future: asyncio.Future[Verdict]) -> None:
+    def _watch(
+        self, loop: asyncio.AbstractEventLoop, deadline_ms: int, future: asyncio.Future[Verdict]
+    ) -> None:
         """Remember when ``future`` must be answered. Equal deadlines stand in order, so a sweep looks at heads only."""
         queue = self._watched.get(deadline_ms)
         if queue is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeGuard
 
 from app.core.model.label import Disclosure, Label, LabelState, Thresholds
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
@@ -23,15 +23,16 @@ _STATE_OUTCOMES: Final = {
     LabelState.EXPIRED: Outcome.EXPIRED,
 }
 _WITHOUT_ORDINAL: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED, Outcome.NOT_FOUND})
-_UNDISCLOSED: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED})
+UNDISCLOSED: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """``outcome`` and ``reasons`` are the truth that is recorded; ``verdict`` is what is announced."""
+    """``outcome``, ``reasons`` and ``policy`` are the truth that is recorded; ``verdict`` is what is announced."""
 
     outcome: Outcome
     reasons: tuple[Outcome | Detail, ...]
+    policy: int
     verdict: Verdict
 
 
@@ -45,7 +46,7 @@ def label_outcomes(label: Label | None) -> tuple[Outcome, ...]:
     return (state,) if state else ()
 
 
-def gets_ordinal(label: Label | None) -> bool:
+def gets_ordinal(label: Label | None) -> TypeGuard[Label]:
     """Tell whether a query of this label is counted: active, recalled and expired labels are."""
     if label is None:
         return False
@@ -68,18 +69,17 @@ def decide(
     """Return the decision on one recorded query. ``history`` is None exactly where no ordinal was given."""
     if label is None:
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
-        return Decision(outcome=Outcome.NOT_FOUND, reasons=(), verdict=verdict)
+        return Decision(outcome=Outcome.NOT_FOUND, reasons=(), policy=0, verdict=verdict)
     batch = label.batch
     thresholds = batch.thresholds
+    policy = policy_number(thresholds)
     reasons: tuple[Outcome | Detail, ...] = label_outcomes(label)
     if history is not None:
         reasons += _count_outcomes(history, thresholds, recorded_at)
-    outcome = reasons[0]
-    assert isinstance(outcome, Outcome)
-    reasons = reasons[1:]
-    if outcome in _UNDISCLOSED and batch.product.brand.disclosure is Disclosure.MINIMAL:
+    outcome, reasons = Outcome(reasons[0]), reasons[1:]
+    if outcome in UNDISCLOSED and batch.product.brand.disclosure is Disclosure.MINIMAL:
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
-        return Decision(outcome=outcome, reasons=reasons, verdict=verdict)
+        return Decision(outcome=outcome, reasons=reasons, policy=policy, verdict=verdict)
     verdict = Verdict(
         outcome=outcome,
         reasons=reasons,
@@ -89,9 +89,9 @@ def decide(
         own_first_at=history.own_first_at if history else None,
         recorded_at=recorded_at,
         verification_id=verification_id,
-        policy=policy_number(thresholds),
+        policy=policy,
     )
-    return Decision(outcome=outcome, reasons=reasons, verdict=verdict)
+    return Decision(outcome=outcome, reasons=reasons, policy=policy, verdict=verdict)
 
 
 def _count_outcomes(history: History, thresholds: Thresholds, now: datetime) -> tuple[Outcome | Detail, ...]:

@@ -84,7 +84,9 @@ class Catalogue:
             index = bisect_right(spans, serial, key=_first_serial) - 1
             if index >= 0:
                 span = spans[index]
-        return Label(serial=Serial(serial), batch=batch, state=span.state, state_at=span.at, reason=span.reason)
+        return Label(
+            serial=Serial(serial), batch=batch, state=span.state, state_at=span.at, reason=span.reason
+        )
 
 
 def _first_serial(span: StateSpan) -> int:

@@ -21,7 +21,9 @@ MAX_READINGS: Final = 3  # proofs a message may cost: service rules, section 2
 _HANZI_DIGITS: Final = {char: str(n) for n, chars in enumerate(
     ("〇零○", "一幺壹", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for char in chars}  # fmt: skip
 # A single hanzi numeral is usually a word (查一下); two together are digits somebody wrote out.
-_HANZI_RUN: Final = re.compile(f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])")
+_HANZI_RUN: Final = re.compile(
+    f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])"
+)
 _LOOKALIKES: Final = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
 _LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])[0-9OolI]*[0-9][0-9OolI]*(?![A-Za-z0-9])")
 _LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
@@ -66,7 +68,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was found in one text: the code to answer, further readings of it, and whether a second code stands there."""
+    """What was found in one text: the code to answer, further readings of it, and whether a second code is there."""
 
     code: Code
     others: tuple[Code, ...] = ()

@@ -36,7 +36,9 @@ class Outcome(StrEnum):
 class Detail(StrEnum):
     """A finer fact beside the outcome; outcomes that also applied stand in ``reasons`` themselves."""
 
-    JUST_RECORDED = "just_recorded"  # the caller's own check of a moment ago: a lost reply, worded as the first
+    JUST_RECORDED = (
+        "just_recorded"  # the caller's own check of a moment ago: a lost reply, worded as the first
+    )
     OWN_BEFORE = "own_before"  # others asked, and this caller had asked before
     WITHIN_ALLOWANCE = "within_allowance"  # others asked, as often as the brand's rule calls normal
     NO_DIGITS = "no_digits"
@@ -51,7 +53,7 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class First:
-    """The first verification of a label: aware UTC time, channel name, coarse place or "", and whether it was this caller's."""
+    """The first verification of a label: aware UTC time, channel, coarse place or "", whether it was this caller's."""
 
     at: datetime
     channel: str

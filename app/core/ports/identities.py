@@ -9,7 +9,7 @@ from app.core.model.verdict import VerificationId
 
 
 class Identities(Protocol):
-    """Promise: synchronous, no I/O, equal for equal input as long as the key file's ``caller`` and ``result`` keys live."""
+    """Promise: synchronous, no I/O, equal for equal input as long as the keys ``caller`` and ``result`` live."""
 
     def caller(self, kind: CallerKind, identity: str) -> Caller:
         """Return the caller of a normalised identity; one with no token where ``identity`` is empty."""

@@ -11,7 +11,9 @@ from app.core.model.verification import VerificationRequest
 class Journal(Protocol):
     """Promise: every method returns at once, never raises and does no I/O on the caller's thread."""
 
-    def answered(self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float) -> None:
+    def answered(
+        self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
+    ) -> None:
         """Note one verdict on its way out."""
         ...
 

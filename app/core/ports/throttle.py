@@ -26,7 +26,8 @@ class Admission:
 
 class Throttle(Protocol):
     """Promise: ``admit`` counts one query against every subject, or none if any refuses; ``note_wrong`` counts one
-    wrong code, which limits the next query only. Down: stricter local limits, counted, never open."""
+    wrong code, which limits the next query only. Down: stricter local limits, counted, never open.
+    """
 
     async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission: ...
 

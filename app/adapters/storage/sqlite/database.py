@@ -88,7 +88,7 @@ def upgrade(path: Path) -> tuple[str, ...]:
                 "CREATE TABLE IF NOT EXISTS migration"
                 " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT"
             )
-            applied = []
+            applied: list[str] = []
             while True:
                 connection.execute("BEGIN IMMEDIATE")  # so that two upgrades at once do not both apply one
                 waiting = _pending(connection)
@@ -113,7 +113,9 @@ def require_current_schema(connection: sqlite3.Connection) -> None:
         waiting = _pending(connection) if has_table else migrations()
     if waiting:
         names = ", ".join(f"{migration.number:04d}" for migration in waiting)
-        raise SchemaOutdated(f"The database lacks the migrations {names}. Run `yanzhen db upgrade`, then start again.")
+        raise SchemaOutdated(
+            f"The database lacks the migrations {names}. Run `yanzhen db upgrade`, then start again."
+        )
 
 
 def _pending(connection: sqlite3.Connection) -> tuple[Migration, ...]:
@@ -121,9 +123,13 @@ def _pending(connection: sqlite3.Connection) -> tuple[Migration, ...]:
     known = {migration.number: migration for migration in migrations()}
     for number, sha256 in applied.items():
         if number not in known:
-            raise SchemaOutdated(f"The database has migration {number:04d} of a newer program. Install that program.")
+            raise SchemaOutdated(
+                f"The database has migration {number:04d} of a newer program. Install that program."
+            )
         if known[number].sha256 != sha256:
-            raise SchemaOutdated(f"Migration {number:04d} was changed after it was applied. Restore the original file.")
+            raise SchemaOutdated(
+                f"Migration {number:04d} was changed after it was applied. Restore the original file."
+            )
     return tuple(migration for number, migration in sorted(known.items()) if number not in applied)
 
 

@@ -1,4 +1,4 @@
-"""A look at a database file for `yanzhen doctor`: how it is set up and whether it is sound. Changes nothing."""
+"""How a database file is set up and whether it is sound, for `yanzhen doctor`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,29 @@ _SYNCHRONOUS: Final = {0: "off", 1: "normal", 2: "full", 3: "extra"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was found. ``schema`` and ``soundness`` are empty where all is well, else a sentence."""
+    """``schema`` and ``soundness`` are empty where all is well, else the sentence that says what is wrong."""
 
     journal_mode: str
     synchronous: str
-    schema: str
-    soundness: str
+    schema: str = ""
+    soundness: str = ""
 
 
 def examine(path: Path) -> Examination:
-    """Examine the file as the service would open it; reads all of it. Raises ``StoreUnavailable``."""
+    """Look at the file as the service would open it. Raises ``StoreUnavailable`` where it cannot be opened."""
     connection = open_connection(path)
     try:
-        schema = ""
+        with as_store_errors("Examining the database"):
+            journal_mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            synchronous = _SYNCHRONOUS[connection.execute("PRAGMA synchronous").fetchone()[0]]
+            problems = [row[0] for row in connection.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
         try:
             require_current_schema(connection)
+            schema = ""
         except SchemaOutdated as error:
             schema = str(error)
-        with as_store_errors("Examining the database"):
-            (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-            (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return Examination(
-            journal_mode=str(journal_mode),
-            synchronous=_SYNCHRONOUS.get(synchronous, str(synchronous)),
-            schema=schema,
-            soundness="" if verdict == "ok" else str(verdict),
-        )
     finally:
         connection.close()
+    return Examination(
+        journal_mode=journal_mode, synchronous=synchronous, schema=schema, soundness="; ".join(problems)
+    )

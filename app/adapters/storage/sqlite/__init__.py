@@ -1,0 +1,61 @@
+"""The embedded store: one SQLite file in WAL mode with ``synchronous=FULL``.
+
+One process serves on it; the command line may issue, void, recall and verify on it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+
+from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
+from app.adapters.storage.sqlite.checkpoints import Checkpointer
+from app.adapters.storage.sqlite.database import open_connection, require_current_schema
+from app.adapters.storage.sqlite.database import upgrade as upgrade_sqlite
+from app.adapters.storage.sqlite.registry import SqliteRegistry
+from app.adapters.storage.sqlite.verifications import SqliteVerifications
+from app.adapters.storage.sqlite.writer import Writer
+
+__all__ = ["SqliteStorage", "open_sqlite", "upgrade_sqlite"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteStorage:
+    """The parts of an open store; :meth:`close` ends all of them, the record last."""
+
+    verifications: SqliteVerifications
+    catalogues: SqliteCatalogues
+    registry: SqliteRegistry
+    _writer: Writer
+    _checkpointer: Checkpointer
+    _connections: tuple[aiosqlite.Connection, ...]
+
+    async def close(self) -> None:
+        """Finish what was asked, fold, and close the file."""
+        for connection in self._connections:
+            await connection.close()
+        await self._writer.close()
+        await asyncio.to_thread(self._checkpointer.close)
+
+
+async def open_sqlite(path: Path) -> SqliteStorage:
+    """Open an existing database. Raises ``StoreUnavailable`` without one and ``SchemaOutdated`` for another schema."""
+    probe = open_connection(path)
+    try:
+        require_current_schema(probe)
+    finally:
+        probe.close()
+    reads = await aiosqlite.Connection(lambda: open_connection(path), 64)
+    writes = await aiosqlite.Connection(lambda: open_connection(path), 64)
+    writer = Writer(path)
+    return SqliteStorage(
+        verifications=SqliteVerifications(writer),
+        catalogues=SqliteCatalogues(reads),
+        registry=SqliteRegistry(writes),
+        _writer=writer,
+        _checkpointer=Checkpointer(path),
+        _connections=(reads, writes),
+    )

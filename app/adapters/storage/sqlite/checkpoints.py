@@ -1,0 +1,47 @@
+"""Checkpoints in a thread of their own, so that copying the log back never stands in a shopper's way.
+
+PASSIVE passes wait for nobody and block nobody; the writer caps the log where they do not keep up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Final
+
+from app.adapters.storage.sqlite.database import open_connection
+
+_EVERY_S: Final = 0.5
+_AT_BYTES: Final = 8 * 1024 * 1024
+
+
+class Checkpointer:
+    """Runs a PASSIVE checkpoint whenever the write-ahead log holds more than 8 MiB; stops with :meth:`close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._wal = path.with_name(path.name + "-wal")
+        self._connection = open_connection(path)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="yanzhen-checkpoints", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop and close; the last connection to close copies the rest of the log back."""
+        self._stop.set()
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        done = 0
+        while not self._stop.wait(_EVERY_S):
+            try:
+                size = self._wal.stat().st_size
+                if size < _AT_BYTES:
+                    continue
+                changes = self._connection.execute("PRAGMA data_version").fetchone()[0]
+                if changes != done:
+                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    done = changes
+            except (OSError, sqlite3.Error):
+                continue  # the writer meets the same trouble and reports it

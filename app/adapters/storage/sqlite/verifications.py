@@ -1,0 +1,152 @@
+"""The record of verifications on SQLite: ``VerificationStore`` over the writer thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.adapters.storage.sqlite.histories import Histories
+from app.adapters.storage.sqlite.rows import from_micros, reasons_from_text, to_micros, verdict_from_bytes
+from app.adapters.storage.sqlite.transaction import record_drafts
+from app.adapters.storage.sqlite.writer import Writer
+from app.core.model.catalogue import Catalogue
+from app.core.model.label import Disclosure
+from app.core.model.verdict import Outcome, Verdict, VerificationId
+from app.core.model.verification import Draft, Record, Verification
+from app.core.rules import UNDISCLOSED
+
+MESSAGES_KEPT: Final = timedelta(days=8)
+CALLERS_KEPT: Final = timedelta(days=730)
+_FORGET_SLICE: Final = 2000
+
+_FACT = (
+    "SELECT at, serial, ordinal, own_ordinal, outcome, reasons, channel, place, caller, digest, policy"
+    " FROM verification WHERE id = ?"
+)
+
+
+class SqliteVerifications:
+    """``VerificationStore`` (contract in the port) with reads for the command line."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
+        """Record a batch; see the port."""
+        return await self._writer.submit(
+            lambda db, histories: record_drafts(db, histories, drafts, catalogue)
+        )
+
+    async def preview(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
+        """Return what :meth:`record` would answer now, and record nothing."""
+        return await self._writer.submit(
+            lambda db, histories: record_drafts(db, histories, drafts, catalogue), keep=False
+        )
+
+    async def find_answer(self, message_key: bytes) -> Verdict | None:
+        """Return the verdict stored for a message; see the port."""
+        return await self._writer.submit(lambda db, _: _find_answer(db, message_key))
+
+    async def find_record(
+        self, verification_id: VerificationId, reader_token: bytes | None, catalogue: Catalogue
+    ) -> Record | None:
+        """Return a recorded verification as its reader may see it; see the port."""
+        return await self._writer.submit(
+            lambda db, histories: _find_record(db, histories, verification_id, reader_token, catalogue)
+        )
+
+    async def peek(self, serial: int) -> int:
+        """Return how often a label was counted so far, 0 for none; records nothing."""
+        return await self._writer.submit(lambda db, histories: _peek(db, histories, serial))
+
+    async def check(self) -> None:
+        """Commit a row of no meaning; see the port."""
+        await self._writer.submit(_write_readiness)
+
+    async def forget(self, now: datetime) -> int:
+        """Drop message ids after 8 days and caller tokens after 24 months, a slice a call; return how many went."""
+        return await self._writer.submit(lambda db, _: _forget(db, now))
+
+
+def _find_answer(db: sqlite3.Connection, message_key: bytes) -> Verdict | None:
+    row = db.execute("SELECT verdict FROM message WHERE key = ?", (message_key,)).fetchone()
+    return verdict_from_bytes(row[0]) if row else None
+
+
+def _peek(db: sqlite3.Connection, histories: Histories, serial: int) -> int:
+    histories.catch_up(_last_id(db))
+    histories.load([(serial, None)])
+    return histories.count_of(serial)
+
+
+def _write_readiness(db: sqlite3.Connection, _histories: Histories) -> None:
+    db.execute("INSERT INTO readiness VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET at = at + 1")
+
+
+def _forget(db: sqlite3.Connection, now: datetime) -> int:
+    gone = 0
+    for table, kept in (("message", MESSAGES_KEPT), ("caller", CALLERS_KEPT)):
+        oldest = f"SELECT id FROM {table} ORDER BY id LIMIT {_FORGET_SLICE}"  # noqa: S608 - constants
+        sql = f"DELETE FROM {table} WHERE id IN ({oldest}) AND at < ?"  # noqa: S608 - constants
+        gone += db.execute(sql, (to_micros(now - kept),)).rowcount
+    return gone
+
+
+def _last_id(db: sqlite3.Connection) -> int:
+    last_id: int | None = db.execute("SELECT max(id) FROM verification").fetchone()[0]
+    return last_id or 0
+
+
+def _find_record(
+    db: sqlite3.Connection,
+    histories: Histories,
+    verification_id: VerificationId,
+    reader_token: bytes | None,
+    catalogue: Catalogue,
+) -> Record | None:
+    fact = db.execute(_FACT, (verification_id,)).fetchone()
+    if fact is None:
+        return None
+    at, serial, ordinal, own_ordinal, outcome, reasons, channel, place, caller, digest, policy = fact
+    verification = Verification(
+        id=verification_id,
+        recorded_at=from_micros(at),
+        channel=channel,
+        outcome=Outcome(outcome),
+        reasons=reasons_from_text(reasons),
+        serial=serial,
+        code_digest=digest,
+        ordinal=ordinal,
+        place=place or "",
+        policy=policy,
+    )
+    asked_by_reader = caller is not None and caller == _reference(db, reader_token)
+    batch = catalogue.batch_of(serial) if serial is not None else None
+    minimal = batch is not None and batch.product.brand.disclosure is Disclosure.MINIMAL
+    if batch is None or (minimal and verification.outcome in UNDISCLOSED):
+        return Record(verification=verification, announced=Outcome.NOT_FOUND, asked_by_reader=asked_by_reader)
+    first, own_first_at = None, None
+    if ordinal is not None:
+        histories.catch_up(_last_id(db))
+        histories.load([(serial, caller)])
+        first = histories.first_of(serial, caller)
+        own_first_at = histories.own_first_at(serial, caller) if own_ordinal > 1 else None
+    return Record(
+        verification=verification,
+        announced=verification.outcome,
+        asked_by_reader=asked_by_reader,
+        label=batch.summary,
+        ordinal=ordinal,
+        first=first,
+        own_first_at=own_first_at,
+        reasons=verification.reasons,
+    )
+
+
+def _reference(db: sqlite3.Connection, token: bytes | None) -> int | None:
+    if token is None:
+        return None
+    row = db.execute("SELECT reference FROM caller WHERE token = ?", (token,)).fetchone()
+    return row[0] if row else None
