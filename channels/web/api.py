@@ -36,7 +36,8 @@ _ENTRIES: Final = {"typed": Entry.TYPED, "scanned": Entry.SCANNED}
 _STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
 _LABELS_KEPT: Final = 1024
 _TIMES: Final = orjson.OPT_UTC_Z
-_NO_LABEL: Final = b'"product":null,"brand":null,"programme":null'
+_LabelParts = tuple[orjson.Fragment, orjson.Fragment, orjson.Fragment]
+_NO_LABEL: Final = (orjson.Fragment(b"null"),) * 3
 
 
 class ApiAdapter:
@@ -52,7 +53,7 @@ class ApiAdapter:
         self._identities = context.identities
         self._lengths = context.lengths
         self._origins = Origins(context.public_url)
-        self._labels: dict[int, tuple[LabelSummary, bytes]] = {}
+        self._labels: dict[int, tuple[LabelSummary, _LabelParts]] = {}
 
     def routes(self) -> tuple[Route, ...]:
         """Return the one address."""
@@ -121,12 +122,16 @@ class ApiAdapter:
 
     def _verdict_json(self, reply: Reply) -> bytes:
         verdict = reply.verdict
-        first = verdict.first
+        first, label = verdict.first, verdict.label
+        product, brand, programme = _NO_LABEL if label is None else self._label_parts(label)
         document: dict[str, object] = {
-            "outcome": verdict.outcome.value,
+            "outcome": verdict.outcome,
             "ordinal": verdict.ordinal,
             "first": first
             and {"at": first.at, "channel": first.channel, "place": first.place or None, "own": first.own},
+            "product": product,
+            "brand": brand,
+            "programme": programme,
             "reasons": verdict.reasons,
             "message": reply.message,
             "recorded_at": verdict.recorded_at,
@@ -134,16 +139,14 @@ class ApiAdapter:
         }
         if verdict.slip_positions:
             document["slip_position"] = verdict.slip_positions
-        label = verdict.label
-        label_json = _NO_LABEL if label is None else self._label_json(label)
-        return b"".join((orjson.dumps(document, option=_TIMES)[:-1], b",", label_json, b"}"))
+        return orjson.dumps(document, option=_TIMES)
 
-    def _label_json(self, label: LabelSummary) -> bytes:
-        """Return the label's members; made once a summary, because a batch's labels share one."""
+    def _label_parts(self, label: LabelSummary) -> _LabelParts:
+        """Return product, brand and programme as JSON; made once a summary, because a batch's labels share one."""
         kept = self._labels.get(id(label))
         if kept is not None and kept[0] is label:
             return kept[1]
-        made = orjson.dumps(_label_members(label))[1:-1]
+        made = _label_parts(label)
         if len(self._labels) >= _LABELS_KEPT:
             self._labels.clear()
         self._labels[id(label)] = (label, made)
@@ -171,18 +174,19 @@ def _message_id(key: str, digits: str) -> str:
     return f"{key}\n{digits}"
 
 
-def _label_members(label: LabelSummary) -> dict[str, object]:
-    return {
-        "product": {"name": label.product, "name_en": label.product_en or None, "gtin": label.gtin or None},
-        "brand": {
-            "name": label.brand,
-            "name_en": label.brand_en or None,
-            "service_line": label.service_line or None,
-        },
-        "programme": {"name": label.programme, "name_en": label.programme_en or None}
-        if label.programme
-        else None,
+def _label_parts(label: LabelSummary) -> _LabelParts:
+    product = {"name": label.product, "name_en": label.product_en or None, "gtin": label.gtin or None}
+    brand = {
+        "name": label.brand,
+        "name_en": label.brand_en or None,
+        "service_line": label.service_line or None,
     }
+    programme = {"name": label.programme, "name_en": label.programme_en or None} if label.programme else None
+    return (
+        orjson.Fragment(orjson.dumps(product)),
+        orjson.Fragment(orjson.dumps(brand)),
+        orjson.Fragment(orjson.dumps(programme)),
+    )
 
 
 def _no_answer(reply: Reply) -> OutboundResponse:

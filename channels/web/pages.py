@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from app.core.model.caller import CallerKind
-from app.core.model.code import MAX_DIGITS, Code, Entry, read_codes
+from app.core.model.code import Code, Entry, read_codes
 from app.core.model.verdict import Outcome, Verdict
 from app.core.model.verification import Record, VerificationRequest
 from channels.base import (
@@ -168,7 +168,8 @@ class WebAdapter:
             fields.get("entry") == Entry.SCANNED.value and code.digits != "" and scanned == code.digits
         )
         if unchanged:
-            code = Code(digits=code.digits, entry=Entry.SCANNED)
+            reading = read_codes(code.digits, entry=Entry.SCANNED, lengths=self._lengths())
+            code = reading.code
         nonce = fields.get("nonce", "")
         has_nonce = is_secret(nonce)
         cookie = find_secret(request.headers)
@@ -182,7 +183,7 @@ class WebAdapter:
                 message_id=f"{nonce}\n{code.digits}" if has_nonce else None,
                 locale=find_locale(fields.get("lang", "")) or locale,
                 received_at=request.received_at,
-                other_readings=() if unchanged else reading.others,
+                other_readings=reading.others,
             ),
             subjects=subjects_of(caller, request.remote),
             more_codes=reading.more_codes,
@@ -277,7 +278,7 @@ def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:
 
 
 def _grouped(digits: str) -> str:
-    return Code(digits=digits[:MAX_DIGITS]).grouped()
+    return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
 
 
 def _announced(record: Record) -> Verdict:

@@ -88,6 +88,11 @@ BY_KIND = {
         status=404,
         detail="Check the address; the documentation lists all.",
     ),
+    RefusalKind.UNAVAILABLE: Problem(
+        code="unavailable",
+        status=503,
+        detail="Try again in a few seconds.",
+    ),
     RefusalKind.INTERNAL: Problem(
         code="internal",
         status=500,
