@@ -142,6 +142,7 @@ class RefusalKind(StrEnum):
     TOO_LARGE = "too_large"
     NOT_ALLOWED = "method_not_allowed"
     UNKNOWN_ADDRESS = "unknown_address"
+    UNAVAILABLE = "unavailable"  # a record cannot be read now; a query is never refused so, it gets a verdict
     INTERNAL = "internal"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, assert_never
 
-from app.core.errors import NotAuthentic, Undecodable, YanzhenError
+from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable, YanzhenError
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
 from app.core.model.verification import Record, VerificationRequest
@@ -74,7 +74,7 @@ class Pipeline:
                 reply = self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes)
                 return adapter.encode(inbound, turn, reply)
             case RecordOpened():
-                return adapter.encode(inbound, turn, None, await self._find_record(turn))
+                return await self._show(adapter, inbound, turn)
             case CommandGiven() | Continue() | Handshake() | DeliveryReport() | Ignored():
                 return adapter.encode(inbound, turn, None)
             case _ as unreachable:
@@ -108,7 +108,14 @@ class Pipeline:
             self._journal.failed("find_answer_failed", error)
             return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.NOT_RECORDED,), retry_after_s=5)
 
-    async def _find_record(self, turn: RecordOpened) -> Record | None:
-        if turn.verification_id is None:
-            return None
-        return await self._engine.find_record(turn.verification_id, turn.reader.token)
+    async def _show(
+        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecordOpened
+    ) -> OutboundResponse:
+        record = None
+        try:
+            if turn.verification_id is not None:
+                record = await self._engine.find_record(turn.verification_id, turn.reader.token)
+        except StoreUnavailable as error:
+            self._journal.failed("find_record_failed", error)
+            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
+        return adapter.encode(inbound, turn, None, record)

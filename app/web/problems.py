@@ -45,6 +45,7 @@ PROBLEMS: Final = {
     RefusalKind.UNKNOWN_ADDRESS: Problem(
         status=404, code="unknown_address", detail="There is nothing at this address."
     ),
+    RefusalKind.UNAVAILABLE: Problem(status=503, code="unavailable", detail="Try again in a few seconds."),
     RefusalKind.INTERNAL: Problem(
         status=500, code="internal", detail="Something failed on our side. Please try again later."
     ),

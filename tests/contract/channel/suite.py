@@ -76,7 +76,7 @@ class ChannelContract:
 
     @pytest.fixture
     def binding(self) -> ChannelBinding:
-        raise NotImplementedError
+        pytest.fail("a binding of the channel contract must override the fixture `binding`")
 
     @pytest.fixture
     async def service(self) -> AsyncIterator[SampleService]:
