@@ -53,6 +53,7 @@ _LONGEST_SHOWN: Final = 200
 _ANSWER_SHOWN_FOR: Final = timedelta(minutes=10)
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_RETRY_AFTER_S: Final = "5"
 _HTML: Final = "text/html; charset=utf-8"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
@@ -230,7 +231,8 @@ class WebAdapter:
         return OutboundResponse(status=status, body=body, content_type=_HTML, headers=(_NO_STORE, *headers))
 
     def _refusal_page(self, problem: Problem, locale: str) -> OutboundResponse:
-        return self._page(problem.status, self._site.refusal(problem, locale))
+        headers = (("Retry-After", _RETRY_AFTER_S),) if problem.status == 503 else ()
+        return self._page(problem.status, self._site.refusal(problem, locale), headers)
 
     def _open_cookies(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
         """Return the cookies set when a page opens: the caller's, where there is none, and a chosen language."""

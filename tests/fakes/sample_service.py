@@ -69,7 +69,11 @@ def fixed_keyring() -> Keyring:
 def sample_catalogue(keyring: Keyring) -> Catalogue:
     """One batch of 1,000 labels a state, all of layout 20."""
     brand = Brand(
-        id=BrandId(1), name="海岸牧场", name_en="Coast Pastures", short_name="海岸牧场", service_line="400-800-1234"
+        id=BrandId(1),
+        name="海岸牧场",
+        name_en="Coast Pastures",
+        short_name="海岸牧场",
+        service_line="400-800-1234",
     )
     programme = Programme(id=ProgrammeId(1), name="质量月专用标识", name_en="Quality Month label")
     batches, spans = [], {}

@@ -330,6 +330,18 @@ async def test_an_unknown_record_is_a_page_too(visitor: Visitor) -> None:
         assert headline(answer) == "There is no such page"
 
 
+async def test_a_record_that_cannot_be_read_now_is_no_missing_page(
+    visitor: Visitor, service: SampleService
+) -> None:
+    await visitor.open("/")
+    answer = await visitor.ask(service.code())
+    service.store.down = True
+    page = await visitor.read(answer)
+    assert page.status == 503
+    assert dict(page.headers)["Retry-After"] == "5"
+    assert "says nothing about the product" in page.body.decode()
+
+
 async def test_every_dynamic_answer_forbids_storing(visitor: Visitor, service: SampleService) -> None:
     pages = [await visitor.open("/"), await visitor.ask("1"), await visitor.ask(service.code())]
     pages.append(await visitor.read(pages[-1]))
