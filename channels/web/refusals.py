@@ -93,9 +93,6 @@ BY_KIND = {
         status=503,
         detail="Try again in a few seconds.",
     ),
-    RefusalKind.UNAVAILABLE: Problem(
-        code="unavailable", status=503, detail="The record cannot be read just now. Try again later."
-    ),
     RefusalKind.INTERNAL: Problem(
         code="internal",
         status=500,
