@@ -13,7 +13,7 @@ from typing import Final
 
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
 from app.core.model.catalogue import Catalogue
-from app.core.model.code import PRESET_LENGTHS, Code, Entry
+from app.core.model.code import PRESET_LENGTHS, Entry
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
 from app.core.model.verification import Draft, Record, VerificationRequest
 from app.core.ports.cache import Cache
@@ -144,8 +144,10 @@ class VerificationEngine:
         """Resolve off the hot path. An answer that records nothing is given only under the current catalogue."""
         for _ in range(_CATALOGUE_TRIES):
             resolved = await self._resolve(request)
-            if isinstance(resolved, Draft) or await self._catalogues.version() == self._catalogue.version:
+            if isinstance(resolved, Draft):
                 return resolved
+            if await self._catalogues.version() == self._catalogue.version:
+                return await self._weigh_slip(request, resolved)
             await self._refresh()
         return _unavailable(Detail.BUSY)
 
@@ -184,20 +186,22 @@ class VerificationEngine:
         positions = self._recogniser.locate_slip(code, catalogue)
         if positions:
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_LOCATED,), slip_positions=positions)
-        if await self._sent_before(request, code):
-            return self._draft(request, catalogue, None)
         return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_UNLOCATED,))
 
-    async def _sent_before(self, request: VerificationRequest, code: Code) -> bool:
-        """Tell whether this caller sent this very slip before: then the label really reads so."""
+    async def _weigh_slip(self, request: VerificationRequest, resolved: Draft | Verdict) -> Draft | Verdict:
+        """Turn an unlocated slip that this caller sent before, in another message, into a code not in the record."""
         token = request.caller.token
-        if token is None:
-            return False
-        key = f"slip:{self._recogniser.code_digest(code).hex()}:{token.hex()}"
-        if await self._cache.find(key) is not None:
-            return True
-        await self._cache.put(key, b"1", ttl_s=_SLIP_MEMORY_S)
-        return False
+        if token is None or isinstance(resolved, Draft) or Detail.SLIP_UNLOCATED not in resolved.reasons:
+            return resolved
+        key = f"slip:{self._recogniser.code_digest(request.code).hex()}:{token.hex()}"
+        message = self._message_key(request) or b""
+        before = await self._cache.find(key)
+        if before is None:
+            await self._cache.put(key, message, ttl_s=_SLIP_MEMORY_S)
+            return resolved
+        if message and before == message:  # the provider delivered the same message again
+            return resolved
+        return self._draft(request, self._catalogue, None)
 
     def _draft(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Draft:
         label = None
@@ -267,7 +271,7 @@ class VerificationEngine:
         """Resolve pending queries under the new catalogue; those that now record nothing are answered at once."""
         left = []
         for item in batch:
-            resolved = await self._resolve(item.request)
+            resolved = await self._weigh_slip(item.request, await self._resolve(item.request))
             if isinstance(resolved, Draft):
                 left.append(_Pending(item.request, resolved, item.future))
             elif not item.future.done():

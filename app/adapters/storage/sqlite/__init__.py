@@ -15,11 +15,12 @@ from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
 from app.adapters.storage.sqlite.checkpoints import Checkpointer
 from app.adapters.storage.sqlite.database import open_connection, require_current_schema
 from app.adapters.storage.sqlite.database import upgrade as upgrade_sqlite
+from app.adapters.storage.sqlite.histories import FoldLimits
 from app.adapters.storage.sqlite.registry import SqliteRegistry
 from app.adapters.storage.sqlite.verifications import SqliteVerifications
 from app.adapters.storage.sqlite.writer import Writer
 
-__all__ = ["SqliteStorage", "open_sqlite", "upgrade_sqlite"]
+__all__ = ["FoldLimits", "SqliteStorage", "open_sqlite", "upgrade_sqlite"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,11 @@ class SqliteStorage:
         await asyncio.to_thread(self._checkpointer.close)
 
 
-async def open_sqlite(path: Path) -> SqliteStorage:
-    """Open an existing database. Raises ``StoreUnavailable`` without one and ``SchemaOutdated`` for another schema."""
+async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteStorage:
+    """Open an existing database; ``fold`` says when label state is folded (docs/decisions/0001).
+
+    Raises ``StoreUnavailable`` without a file and ``SchemaOutdated`` for another schema.
+    """
     probe = open_connection(path)
     try:
         require_current_schema(probe)
@@ -50,7 +54,7 @@ async def open_sqlite(path: Path) -> SqliteStorage:
         probe.close()
     reads = await aiosqlite.Connection(lambda: open_connection(path), 64)
     writes = await aiosqlite.Connection(lambda: open_connection(path), 64)
-    writer = Writer(path)
+    writer = Writer(path, fold)
     return SqliteStorage(
         verifications=SqliteVerifications(writer),
         catalogues=SqliteCatalogues(reads),

@@ -6,7 +6,9 @@ Label states are folded from their events; a batch without new events keeps its 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import aiosqlite
@@ -68,27 +70,35 @@ class SqliteCatalogues:
     async def version(self) -> int:
         """Return the present version; see the port."""
         with as_store_errors("Reading the catalogue's version"):
-            return int((await rows_of(self._connection, "SELECT version FROM catalogue_version"))[0][0])
+            async with self._one_at_a_time:  # or it would read inside the snapshot of a load under way
+                return await self._version()
 
     async def load(self) -> Catalogue:
         """Return the present snapshot; see the port."""
         with as_store_errors("Reading the catalogue"):
             async with self._one_at_a_time:
-                await self._connection.execute("BEGIN")
                 try:
+                    await self._connection.execute("BEGIN")
                     return await self._read()
                 finally:
-                    await self._connection.execute("ROLLBACK")
+                    # Asked for in any case: a cancelled BEGIN is carried out all the same, and a transaction
+                    # left open would show this moment's catalogue for ever.
+                    with suppress(sqlite3.OperationalError):
+                        await self._connection.execute("ROLLBACK")
 
     async def find_imported(self, code_digest: bytes) -> int | None:
         """Return the serial of an imported code; see the port."""
         with as_store_errors("Looking an imported code up"):
-            rows = await rows_of(self._connection, _IMPORTED, (code_digest,))
+            async with self._one_at_a_time:
+                rows = await rows_of(self._connection, _IMPORTED, (code_digest,))
             return int(rows[0][0]) if rows else None
+
+    async def _version(self) -> int:
+        return int((await rows_of(self._connection, "SELECT version FROM catalogue_version"))[0][0])
 
     async def _read(self) -> Catalogue:
         read = self._connection
-        version = await self.version()
+        version = await self._version()
         batches = await read_batches(read)
         self._take(await rows_of(read, _EVENTS, (self._last_event,)))
         checks = dict(await rows_of(read, "SELECT name, value FROM key_check"))

@@ -49,7 +49,7 @@ def as_store_errors(what: str) -> Iterator[None]:
     """Turn SQLite's errors into ``StoreUnavailable`` with what was being done and what to do."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: aiosqlite, of a closed connection
         raise StoreUnavailable(
             f"{what} failed: {error}. Check disk space and permissions of the data directory."
         ) from error

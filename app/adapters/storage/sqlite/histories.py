@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,8 +18,6 @@ from app.adapters.storage.sqlite.rows import from_micros
 from app.core.model.verdict import First
 from app.core.model.verification import History
 
-FOLD_AT_LABELS: Final = 16_384
-FOLD_AT_FACTS: Final = 65_536
 _MAX_VARIABLES: Final = 8192
 
 _FACTS = (
@@ -48,6 +47,15 @@ def spare_marks(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldLimits:
+    """A fold begins at so many ``labels`` or ``facts`` in memory; each commit then writes ``slice`` labels at least."""
+
+    labels: int = 16_384
+    facts: int = 65_536
+    slice: int = 128
+
+
 class _LabelState:
     """Counts of one label. ``others`` maps a further caller's reference to [count, first_at]."""
 
@@ -74,8 +82,9 @@ class _LabelState:
 class Histories:
     """The overlay of one process over one connection. Not thread-safe."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, limits: FoldLimits | None = None) -> None:
         self._connection = connection
+        self.limits = limits or FoldLimits()
         self._fresh: dict[int, _LabelState] = {}
         self._folding: dict[int, _LabelState] = {}
         self._order: list[int] = []
@@ -195,7 +204,8 @@ class Histories:
     @property
     def fold_is_due(self) -> bool:
         """True where a fold is under way or the overlay is full."""
-        return bool(self._folding) or len(self._fresh) >= FOLD_AT_LABELS or self._facts >= FOLD_AT_FACTS
+        full = len(self._fresh) >= self.limits.labels or self._facts >= self.limits.facts
+        return full or bool(self._folding)
 
     def fold(self, labels: int) -> None:
         """Write at most ``labels`` states to their rows, in serial order, inside the present transaction."""

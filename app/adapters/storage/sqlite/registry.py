@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -223,12 +224,12 @@ class SqliteRegistry:
         """One write transaction of this process at a time; rolled back on any error."""
         with as_store_errors(what):
             async with self._one_at_a_time:
-                await self._connection.execute("BEGIN IMMEDIATE")
                 try:
+                    await self._connection.execute("BEGIN IMMEDIATE")
                     yield self._connection
                     await self._connection.execute("COMMIT")
                 except BaseException:
-                    if self._connection.in_transaction:
+                    with suppress(sqlite3.OperationalError):  # a cancelled BEGIN is carried out all the same
                         await self._connection.execute("ROLLBACK")
                     raise
 

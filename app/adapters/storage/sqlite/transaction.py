@@ -23,7 +23,6 @@ _PRESENT = "SELECT version, (SELECT max(id) FROM verification) FROM catalogue_ve
 _FACT_COLUMNS: Final = 12
 _ROWS_PER_STATEMENT: Final = 256
 _REFERENCE_BITS: Final = 62
-FOLD_SLICE: Final = 128
 
 
 def record_drafts(
@@ -63,7 +62,7 @@ def record_drafts(
     _append_facts(connection, facts)
     histories.last_id = last_id
     if histories.fold_is_due:
-        histories.fold(max(FOLD_SLICE, 2 * len(drafts)))
+        histories.fold(max(histories.limits.slice, 2 * len(drafts)))
     return verdicts
 
 

@@ -17,8 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from app.adapters.storage.sqlite.database import BUSY_TIMEOUT_S, as_store_errors, open_connection
-from app.adapters.storage.sqlite.histories import Histories
-from app.adapters.storage.sqlite.transaction import FOLD_SLICE
+from app.adapters.storage.sqlite.histories import FoldLimits, Histories
 from app.core.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -33,13 +32,13 @@ _CLOSE_WITHIN_S: Final = 10.0
 class Writer:
     """Runs work against the record, each in its own ``BEGIN IMMEDIATE`` transaction, in the order of arrival."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fold: FoldLimits | None = None) -> None:
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._connection = open_connection(path)
         self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)
-        self._histories = Histories(self._connection)
+        self._histories = Histories(self._connection, fold)
         self._jobs: SimpleQueue[tuple[Work[Any], bool, asyncio.Future[Any]] | None] = SimpleQueue()
         self._commits = 0
         self._closed = False
@@ -129,7 +128,8 @@ class Writer:
     def _fold_idle(self) -> bool:
         """Fold one slice; True if that worked. Failing here loses nothing: the facts are recorded."""
         try:
-            self._transact(lambda _connection, histories: histories.fold(8 * FOLD_SLICE), keep=True)
+            labels = 8 * self._histories.limits.slice
+            self._transact(lambda _connection, histories: histories.fold(labels), keep=True)
         except StoreUnavailable:
             return False
         return True
