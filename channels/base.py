@@ -14,6 +14,7 @@ from typing import Protocol
 
 from app.core.errors import YanzhenError
 from app.core.model.caller import Caller
+from app.core.model.value import value
 from app.core.model.verdict import VerificationId
 from app.core.model.verification import Record, VerificationRequest
 from app.core.ports.clock import Clock
@@ -44,7 +45,7 @@ class ChannelManifest:
     locales: tuple[str, ...] = ("zh-CN", "en")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class InboundRequest:
     """One request as plain values. ``headers`` is looked up in lower case; ``remote`` is the client address after
     the configured trusted proxies; ``route`` is the ``Route.path`` that matched and ``parts`` its named parts.
@@ -61,7 +62,7 @@ class InboundRequest:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OutboundResponse:
     """One response as plain values. ``headers`` are sent beside the content type and the server's own."""
 
@@ -71,7 +72,7 @@ class OutboundResponse:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CodeSubmitted:
     """Somebody asks about a code: the only turn that reaches the engine. ``more_codes``: a second one stood there.
 

@@ -6,11 +6,11 @@ own repeat > first; every lower fact goes to ``reasons`` (service rules, section
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeGuard
 
 from app.core.model.label import Disclosure, Label, LabelState, Thresholds
+from app.core.model.value import value
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
 from app.core.model.verification import History
 
@@ -26,7 +26,7 @@ _WITHOUT_ORDINAL: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED, Outcome
 UNDISCLOSED: Final = frozenset({Outcome.NOT_ACTIVE, Outcome.VOIDED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """``outcome``, ``reasons`` and ``policy`` are the truth that is recorded; ``verdict`` is what is announced."""
 

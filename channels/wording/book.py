@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from channels.wording.variants import Variant
 
 _FOLDER: Final = Path(__file__).parent
 _FORMATTER: Final = string.Formatter()
+_WRITTEN_KEPT: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class Book:
     months: tuple[str, ...]
     ordinals: Mapping[str, str]
     wait: Mapping[str, str]
+    # dates by form and minute, places by channel and name: every answer holds some, and they repeat
+    _written: dict[tuple[str, str | int], str] = field(default_factory=dict)
 
     @staticmethod
     def load(locale: str, zone: tzinfo) -> Book:
@@ -97,6 +100,14 @@ class Book:
         return self._date("day", at)
 
     def _date(self, form: str, at: datetime) -> str:
+        minute = int(at.timestamp()) // 60
+        text = self._written.get((form, minute))
+        if text is None:
+            text = self._write_date(form, at)
+            self._keep((form, minute), text)
+        return text
+
+    def _write_date(self, form: str, at: datetime) -> str:
         local = at.astimezone(self.zone)
         month = self.months[local.month - 1] if self.months else ""
         return self.dates[form].format(
@@ -127,8 +138,17 @@ class Book:
 
     def via(self, channel: str, place: str) -> str:
         """Return the channel and the place of a check in brackets, or nothing where neither is known."""
-        known = [name for name in (self.channels.get(channel, ""), self.places.get(place, place)) if name]
-        return self.fragments["via"].format(via=self.fragments["via_join"].join(known)) if known else ""
+        text = self._written.get((channel, place))
+        if text is None:
+            known = [name for name in (self.channels.get(channel, ""), self.places.get(place, place)) if name]
+            text = self.fragments["via"].format(via=self.fragments["via_join"].join(known)) if known else ""
+            self._keep((channel, place), text)
+        return text
+
+    def _keep(self, key: tuple[str, str | int], text: str) -> None:
+        if len(self._written) >= _WRITTEN_KEPT:
+            self._written.clear()
+        self._written[key] = text
 
 
 def _meaning(words: Mapping[str, str], looks: Mapping[str, list[str]]) -> Meaning:

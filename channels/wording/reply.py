@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from app.core.model.value import value
 from app.core.model.verdict import Verdict
 from channels.wording.book import Book, Meaning
 from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
@@ -41,7 +42,7 @@ class Page:
     service_line: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reply:
     """A verdict in a locale. ``more_codes``: the text held a second code, which was not answered."""
 

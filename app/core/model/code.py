@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from app.core.model.check_digits import check_digits_hold
+from app.core.model.value import value
 
 PRESET_LENGTHS: Final = frozenset({16, 20, 24})
 MAX_TEXT_CHARS: Final = 4096
@@ -38,7 +38,7 @@ class Entry(StrEnum):
     SCANNED = "scanned"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@value
 class Code:
     """Up to 64 ASCII digits as understood from the caller's input; may be empty or of a wrong length.
 
@@ -66,7 +66,7 @@ class Code:
         return f"{len(self.digits)}:**{self.digits[-2:]}" if self.digits else "0:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What was found in one text: the code to answer, further readings of it, and whether a second code is there."""
 

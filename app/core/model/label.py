@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
+from app.core.model.value import value
+
 BrandId = NewType("BrandId", int)
 ProductId = NewType("ProductId", int)
 ProgrammeId = NewType("ProgrammeId", int)
@@ -31,6 +33,8 @@ class LabelState(StrEnum):
     ACTIVE = "active"
     VOIDED = "voided"
     EXPIRED = "expired"
+
+    __hash__ = str.__hash__  # see Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +165,7 @@ class StateSpan:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Label:
     """One physical label: its serial, its batch and the state it is in now."""
 

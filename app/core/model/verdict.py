@@ -5,12 +5,12 @@ A verdict knows no language and no channel. Names are kept in it, so a stored ve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
 from app.core.model.label import LabelSummary
+from app.core.model.value import value
 
 VerificationId = NewType("VerificationId", int)
 WORDING_VERSION: Final = 1
@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
 
+    __hash__ = str.__hash__  # Enum hashes in Python; these stand in sets and tables on the hot path
+
 
 class Detail(StrEnum):
     """A finer fact beside the outcome; outcomes that also applied stand in ``reasons`` themselves."""
@@ -50,8 +52,10 @@ class Detail(StrEnum):
     BUSY = "busy"
     DEADLINE = "deadline"
 
+    __hash__ = str.__hash__  # see Outcome
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class First:
     """The first verification of a label: aware UTC time, channel, coarse place or "", whether it was this caller's."""
 
@@ -61,7 +65,7 @@ class First:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """The final answer to one request.
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from app.core.model.caller import Caller
 from app.core.model.code import Code
 from app.core.model.label import BrandId, Label, LabelSummary
+from app.core.model.value import value
 from app.core.model.verdict import Detail, First, Outcome, VerificationId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class VerificationRequest:
     """What a channel asks of the engine.
 
@@ -32,7 +33,7 @@ class VerificationRequest:
     other_readings: tuple[Code, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Draft:
     """A verification about to be recorded. ``label`` is None where the code is not in the record.
 
@@ -49,7 +50,7 @@ class Draft:
     message_key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class History:
     """What was recorded of a label before and with this query.
 

@@ -10,16 +10,17 @@ from typing import Protocol
 
 from app.core.model.catalogue import Catalogue
 from app.core.model.code import Code
+from app.core.model.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recognised:
     """The code is authentic: its tag was proved for ``serial``, which lies in a batch of the catalogue."""
 
     serial: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Unrecognised:
     """No label of ours has this code. ``sound`` tells whether the length and the check digits are right."""
 
