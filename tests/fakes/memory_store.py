@@ -11,7 +11,6 @@ from app.core.errors import CatalogueChanged, StoreUnavailable
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import First, Verdict, VerificationId
 from app.core.model.verification import Draft, History, Record, Verification
-from app.core.ports.clock import Clock
 from app.core.rules import decide, gets_ordinal
 
 
@@ -33,8 +32,7 @@ class _Fact:
 class MemoryStore:
     """Keeps everything while the process lives. ``down`` makes it fail; ``hold`` makes commits wait until released."""
 
-    def __init__(self, clock: Clock, catalogue: Catalogue) -> None:
-        self._clock = clock
+    def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.imported: dict[bytes, int] = {}
         self.down = False
@@ -101,7 +99,7 @@ class MemoryStore:
     def _record_one(self, draft: Draft) -> Verdict:
         if draft.message_key is not None and draft.message_key in self._answers:
             return self._answers[draft.message_key]
-        now = self._clock.now()
+        now = draft.received_at
         label = draft.label
         history = self._count(draft, now) if label is not None and gets_ordinal(label) else None
         number = VerificationId(len(self.facts) + 1)

@@ -141,7 +141,7 @@ async def start_sample_service(
 ) -> SampleService:
     """Start a service; close its ``engine`` at the end."""
     clock, journal, keyring = FakeClock(), RecordingJournal(), fixed_keyring()
-    store = MemoryStore(clock, sample_catalogue(keyring))
+    store = MemoryStore(sample_catalogue(keyring))
     engine = VerificationEngine(
         recogniser=CodebookRecogniser(lambda: keyring),
         store=store,

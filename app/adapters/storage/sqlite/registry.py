@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import aiosqlite
@@ -45,7 +46,7 @@ _NAMED: Final = 20
 
 _TAKE_CODE: Final = (
     "INSERT INTO imported_code VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET serial = excluded.serial"
-    " WHERE imported_code.serial NOT BETWEEN ? AND ? AND NOT EXISTS"
+    " WHERE imported_code.serial < ? AND NOT EXISTS"  # inert rows of an earlier import that did not end
     " (SELECT 1 FROM batch WHERE imported_code.serial BETWEEN first_serial AND last_serial)"
 )
 
@@ -166,6 +167,9 @@ class SqliteRegistry:
         if not count:
             raise RuleBroken("There is no code to import.")
         async with self._change("Publishing the import") as write:
+            lost = await _taken_over(write, first, count)
+            if lost:
+                raise CodesTaken(lost)
             known = await self._counted(write, f"layout = {IMPORTED_LAYOUT} AND digits = ?", order.digits)
             if known + count > order.at_most:
                 raise RuleBroken(f"More codes of {order.digits} digits than the density gate allows.")
@@ -320,17 +324,32 @@ async def _store_codes(
     write: aiosqlite.Connection, digests: Sequence[bytes], first: int, done: int
 ) -> list[int]:
     """Store one chunk; return the 1-based positions of digests that another live code already has."""
-    last = first + _IMPORT_RESERVE - 1
-    rows = [(digest, first + done + place, first, last) for place, digest in enumerate(digests)]
+    rows = [(digest, first + done + place, first) for place, digest in enumerate(digests)]
     changed = (await write.executemany(_TAKE_CODE, sorted(rows))).rowcount
     if changed == len(rows):
         return []
     taken = []
-    for digest, serial, _, _ in rows:
+    for digest, serial, _ in rows:
         kept = (await rows_of(write, "SELECT serial FROM imported_code WHERE digest = ?", (digest,)))[0][0]
         if kept != serial:
             taken.append(serial - first + 1)
     return taken
+
+
+async def _taken_over(write: aiosqlite.Connection, first: int, count: int) -> list[int]:
+    """Return the 1-based positions, at most 20, of codes that an import begun after this one took over meanwhile.
+
+    There are none unless serials were reserved since; only then are the rows counted, which reads the whole table.
+    """
+    rows = await rows_of(write, "SELECT next FROM serial_counter WHERE layout = ?", (IMPORTED_LAYOUT,))
+    if rows[0][0] == first + _IMPORT_RESERVE:
+        return []
+    sql = "SELECT serial FROM imported_code WHERE serial BETWEEN ? AND ?"
+    own = {row[0] for row in await rows_of(write, sql, (first, first + count - 1))}
+    if len(own) == count:
+        return []
+    missing = (place + 1 for place in range(count) if first + place not in own)
+    return list(islice(missing, _NAMED))
 
 
 def _pair(thresholds: Thresholds | None) -> tuple[int | None, int | None]:
