@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: run the rows, print ratios with their spread, exit 1 where a floor was missed for certain."""
+"""`python -m tests.bench`: run the rows, print ratios with their spread, exit 1 where a floor was surely missed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import http_rows
+from tests.bench import engine_rows, http_rows, issuing_rows
 from tests.bench.measures import Result, WrongAnswerError
 from tests.bench.plan import Plan
 from tests.bench.serving import generator
@@ -33,6 +33,13 @@ class Part:
 
 PARTS: Final = (
     Part(rows=("P1", "P1b", "P3", "P3b"), measure=http_rows.measure_rates),
+    Part(rows=("P2",), measure=engine_rows.measure_group_commit),
+    Part(rows=("P5",), measure=issuing_rows.measure_codes),
+    Part(rows=("P5c",), measure=issuing_rows.measure_lines),
+    Part(rows=("P5d",), measure=issuing_rows.measure_recognition),
+    Part(rows=("P6",), measure=issuing_rows.measure_stored),
+    Part(rows=("P6b",), measure=engine_rows.measure_growth),
+    Part(rows=("P8",), measure=issuing_rows.measure_help),
     Part(rows=("P10",), measure=http_rows.measure_bytes),
 )
 SIZES: Final[Mapping[str, dict[str, object]]] = {
@@ -143,8 +150,9 @@ def _machine() -> str:
     ]
     memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo")), 0)
     return (
-        f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}, {memory / 2**20:.0f} GiB,"
-        f" {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.1f} at the start\n"
+        f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()},"
+        f" {memory / 2**20:.0f} GiB, {platform.system()} {platform.release()},"
+        f" load {os.getloadavg()[0]:.1f} at the start\n"
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, aiohttp {version('aiohttp')},"
         f" uvloop {version('uvloop')}, load from {generator()}"
     )

@@ -1,4 +1,4 @@
-"""The baseline of the HTTP rows: aiohttp on uvloop, one POST handler, parse the JSON body, answer a small JSON document.
+"""The baseline of the HTTP rows: aiohttp on uvloop, one POST handler that reads JSON and answers a small document.
 
 `python -m tests.bench.bare_server PORT`. No access log, no middleware, no store: what aiohttp itself costs.
 """
