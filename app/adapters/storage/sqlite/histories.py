@@ -61,6 +61,7 @@ class _LabelState:
 
     __slots__ = (
         "count",
+        "first",
         "first_at",
         "first_caller",
         "first_caller_count",
@@ -71,12 +72,25 @@ class _LabelState:
 
     def __init__(self) -> None:
         self.count = 0
+        self.first: First | None = None  # as others see it, made when first asked for
         self.first_at = 0
         self.first_channel = ""
         self.first_place: str | None = None
         self.first_caller: int | None = None
         self.first_caller_count = 0
         self.others: dict[int, list[int]] | None = None
+
+    def first_for(self, caller: int | None) -> First:
+        """Return the first verification as ``caller`` may see it."""
+        own = caller is not None and caller == self.first_caller
+        if self.first is not None and not own:
+            return self.first
+        first = First(
+            at=from_micros(self.first_at), channel=self.first_channel, place=self.first_place or "", own=own
+        )
+        if not own:
+            self.first = first
+        return first
 
 
 class Histories:
@@ -155,16 +169,10 @@ class Histories:
                 own = self._other(state, caller, at)
                 own[0] += 1
                 own_ordinal, own_first_at = own
-        first_own = caller is not None and caller == state.first_caller
         return History(
             ordinal=state.count,
             own_ordinal=own_ordinal,
-            first=First(
-                at=from_micros(state.first_at),
-                channel=state.first_channel,
-                place=state.first_place or "",
-                own=first_own,
-            ),
+            first=state.first_for(caller),
             own_first_at=from_micros(own_first_at) if own_ordinal > 1 and own_first_at is not None else None,
         )
 
@@ -173,13 +181,7 @@ class Histories:
         state = self._find(serial)
         if state is None or not state.count:
             return None
-        own = caller is not None and caller == state.first_caller
-        return First(
-            at=from_micros(state.first_at),
-            channel=state.first_channel,
-            place=state.first_place or "",
-            own=own,
-        )
+        return state.first_for(caller)
 
     def own_first_at(self, serial: int, caller: int | None) -> datetime | None:
         """Return when ``caller`` first asked about a loaded label, or None."""

@@ -21,7 +21,7 @@ from app.core.rules import decide, gets_ordinal
 
 _PRESENT = "SELECT version, (SELECT max(id) FROM verification) FROM catalogue_version"
 _FACT_COLUMNS: Final = 12
-_ROWS_PER_STATEMENT: Final = 256
+_ROWS_PER_STATEMENT: Final = 128
 _REFERENCE_BITS: Final = 62
 
 
@@ -96,10 +96,10 @@ def _decide(
 
 
 def _append_facts(connection: sqlite3.Connection, columns: list[Any]) -> None:
-    """Append facts in statements of a power of two rows, so that few prepared statements serve every batch."""
+    """Append facts, at most 128 in a statement: as many prepared statements as there are sizes, one step a batch."""
     start, left = 0, len(columns) // _FACT_COLUMNS
     while left:
-        rows = min(_ROWS_PER_STATEMENT, 1 << (left.bit_length() - 1))
+        rows = min(_ROWS_PER_STATEMENT, left)
         end = start + rows * _FACT_COLUMNS
         connection.execute(_append_statement(rows), columns[start:end])
         start, left = end, left - rows

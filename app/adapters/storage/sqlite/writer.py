@@ -36,7 +36,8 @@ class Writer:
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._connection = open_connection(path)
-        self._connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+        for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):  # see _begin
+            self._connection.execute(pragma).fetchall()
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32766)
         self._histories = Histories(self._connection, fold)
         self._jobs: SimpleQueue[tuple[Work[Any], bool, asyncio.Future[Any]] | None] = SimpleQueue()
@@ -111,19 +112,15 @@ class Writer:
     def _begin(self) -> None:
         """Open the transaction; while another process writes, ask again soon: fairer than SQLite's own wait."""
         give_up_at = time.monotonic() + BUSY_TIMEOUT_S
-        self._connection.execute("PRAGMA busy_timeout=0")
-        try:
-            while True:
-                try:
-                    self._connection.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as error:
-                    if "locked" not in str(error) or time.monotonic() > give_up_at:
-                        raise
-                    self._pause.wait(random.uniform(0.0002, 0.002))  # noqa: S311 - a pause, not a secret
-                else:
-                    return
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up_at:
+                    raise
+                self._pause.wait(random.uniform(0.0002, 0.002))  # noqa: S311 - a pause, not a secret
+            else:
+                return
 
     def _fold_idle(self) -> bool:
         """Fold one slice; True if that worked. Failing here loses nothing: the facts are recorded."""
