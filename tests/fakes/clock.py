@@ -23,3 +23,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic_s += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as an operator or a time server may; the monotonic clock goes on."""
+        self._now += timedelta(seconds=seconds)
