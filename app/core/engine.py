@@ -70,6 +70,7 @@ class VerificationEngine:
         self._sweeper: asyncio.Task[None] | None = None
         self._watched: dict[int, deque[tuple[float, asyncio.Future[Verdict]]]] = {}
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -78,6 +79,7 @@ class VerificationEngine:
 
     async def start(self) -> None:
         """Load the catalogue. Raises ``StoreUnavailable``."""
+        self._loop = asyncio.get_running_loop()  # kept, because asking for it costs a system call on Python 3.11
         self._catalogue = await self._catalogues.load()
 
     async def close(self) -> None:
@@ -95,7 +97,9 @@ class VerificationEngine:
         Never raises for any input. Past ``deadline_ms`` the answer is ``unavailable``, while the commit goes on:
         a retry with the same message id gets its verdict. Cancelling the caller does not cancel the commit.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            raise RuntimeError("start the engine before asking it")
         recognition = self._recogniser.recognise(request.code, self._catalogue)
         if type(recognition) is Recognised:
             resolved: Draft | Verdict = self._draft(request, self._catalogue, recognition.serial)
