@@ -31,6 +31,7 @@ GROWTH: Final = Goal(
 )
 _CLIENTS: Final = 32
 _GROWTH_CLIENTS: Final = 64
+_MOST_S: Final = 4
 _CODES: Final = 120_000
 Run = dict[str, float]
 
@@ -42,9 +43,9 @@ def measure_group_commit(plan: Plan) -> list[Result]:
 
     def fresh(kind: str) -> Run:
         copy = folder.copied(plan.scratch / "engine")
-        return _run(kind, copy.path, codes, _CLIENTS, plan.seconds)
+        return _run(kind, copy.path, codes, _CLIENTS, min(plan.size.seconds, _MOST_S))
 
-    runs = interleave(plan.rounds, {kind: partial(fresh, kind) for kind in ("single", "group")})
+    runs = interleave(plan.size.rounds, {kind: partial(fresh, kind) for kind in ("single", "group")})
     figure = ratio(of_rounds(runs["group"], _rate), of_rounds(runs["single"], _rate))
     notes = tuple(f"{name}: {_described(runs[name])}" for name in ("group", "single"))
     return [Result(goal=GROUP_COMMIT, figure=figure, notes=notes)]
@@ -56,7 +57,7 @@ def measure_growth(plan: Plan) -> list[Result]:
     The files are not copied for each run: the runs add less than a tenth to the smallest of them.
     """
     places = {}
-    for rows in plan.rows:
+    for rows in plan.size.rows:
         folder = plan.folder_of(rows)
         places[rows] = (
             folder,
@@ -65,23 +66,23 @@ def measure_growth(plan: Plan) -> list[Result]:
     copies = {
         rows: folder.copied(plan.scratch / f"growing-{rows}").path for rows, (folder, _) in places.items()
     }
-    seconds = min(plan.seconds, 4)
+    seconds = min(plan.size.seconds, _MOST_S)
     runs = interleave(
-        plan.rounds,
+        plan.size.rounds,
         {
             str(rows): partial(_run, "group", copies[rows], codes, _GROWTH_CLIENTS, seconds)
             for rows, (_, codes) in places.items()
         },
     )
-    medians = [middle(runs[str(rows)], _rate) for rows in plan.rows]
+    medians = [middle(runs[str(rows)], _rate) for rows in plan.size.rows]
     slopes = [
-        _slope(plan.rows, [sum(run["rate"] for run in runs[str(rows)][turn]) for rows in plan.rows])
-        for turn in range(plan.rounds)
+        _slope(plan.size.rows, [sum(run["rate"] for run in runs[str(rows)][turn]) for rows in plan.size.rows])
+        for turn in range(plan.size.rounds)
     ]
-    value = _slope(plan.rows, medians)
-    steady = spread([run["rate"] for turn in runs[str(plan.rows[0])] for run in turn]).conclusive
+    value = _slope(plan.size.rows, medians)
+    steady = spread([run["rate"] for turn in runs[str(plan.size.rows[0])] for run in turn]).conclusive
     figure = Figure(value=value, low=min(*slopes, value), high=max(*slopes, value), conclusive=steady)
-    notes = tuple(f"{rows:.0e} rows: {_described(runs[str(rows)])}" for rows in plan.rows)
+    notes = tuple(f"{rows:.0e} rows: {_described(runs[str(rows)])}" for rows in plan.size.rows)
     return [Result(goal=GROWTH, figure=figure, notes=notes)]
 
 

@@ -6,7 +6,7 @@ Absolute rates of a machine that others share drift by tens of per cent between 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, TypeVar
 
@@ -21,7 +21,10 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What is to be reached. ``at_most``: smaller is better. ``unit`` is printed behind figures, `x` for a ratio."""
+    """What is to be reached. ``at_most``: smaller is better. ``unit`` is printed behind figures, `x` for a ratio.
+
+    ``timed`` is false for figures that a busy machine does not change.
+    """
 
     row: str
     title: str
@@ -29,6 +32,7 @@ class Goal:
     target: float | None
     unit: str = "x"
     at_most: bool = False
+    timed: bool = True
 
     def met(self, value: float, bound: float | None) -> bool:
         """Tell whether ``value`` reaches ``bound``; no bound is always reached."""
@@ -68,6 +72,15 @@ class Result:
         if goal.met(value, goal.floor):
             return "floor" if goal.target is not None else "met"
         return "MISSED"
+
+    def disturbed(self, cores: float) -> Result:
+        """Return the same result, not conclusive if timed, because other programs used so many cores meanwhile."""
+        if not self.goal.timed:
+            return self
+        figure = replace(self.figure, conclusive=False)
+        return replace(
+            self, figure=figure, notes=(*self.notes, f"other programs used {cores:.2f} cores meanwhile")
+        )
 
     @property
     def missed(self) -> bool:

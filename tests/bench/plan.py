@@ -10,18 +10,22 @@ from tests.bench.prefill import DataFolder, new_folder, prefilled
 _BASE_LABELS = 20_000_000
 
 
-@dataclass(slots=True, kw_only=True)
-class Plan:
-    """``seconds`` a run after ``warm_seconds``, ``rounds`` of runs; ``scratch`` goes when the benchmark ends.
-
-    ``rows`` are the sizes of the record that the growth row compares. ``units`` collects what the machine can do.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """``seconds`` a run after ``warm_seconds``, ``rounds`` of runs; ``rows`` are the records that growth compares."""
 
     rounds: int
     seconds: int
     warm_seconds: int
     rows: tuple[int, ...]
     csv_lines: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """One run of the benchmark. ``scratch`` goes when it ends; ``units`` collects what the machine can do."""
+
+    size: Size
     scratch: Path
     units: dict[str, str] = field(default_factory=dict)
     _folders: dict[int, DataFolder] = field(default_factory=dict)

@@ -35,6 +35,29 @@ def fdatasync_described(folder: Path) -> str:
     return f"p50 {took[_SYNCS // 2] * 1e6:.0f} us, p99 {took[_SYNCS * 99 // 100] * 1e6:.0f} us"
 
 
+class Neighbours:
+    """How busy other programs kept this machine since this was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._busy = _strangers_s()
+
+    def cores(self) -> float:
+        """Return cores used on average by what is neither this process nor one that it started and waited for."""
+        return max(0.0, (_strangers_s() - self._busy) / (time.perf_counter() - self._started))
+
+
+def _strangers_s() -> float:
+    """Return CPU seconds of the whole machine less our own, 0 where the system does not tell."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _io, irq, soft, steal = (int(field) for field in fields[:8])
+    ours = sum(os.times()[:4])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK") - ours
+
+
 def aes_ceiling() -> float:
     """Return the codes a second that AES-256-ECB alone would allow at ten blocks a code, one core."""
     encryptor = Cipher(algorithms.AES(secrets.token_bytes(32)), modes.ECB()).encryptor()
