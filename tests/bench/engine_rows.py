@@ -76,10 +76,10 @@ def measure_growth(plan: Plan) -> list[Result]:
     )
     medians = [middle(runs[str(rows)], _rate) for rows in plan.size.rows]
     slopes = [
-        _slope(plan.size.rows, [sum(run["rate"] for run in runs[str(rows)][turn]) for rows in plan.size.rows])
+        slope(plan.size.rows, [sum(run["rate"] for run in runs[str(rows)][turn]) for rows in plan.size.rows])
         for turn in range(plan.size.rounds)
     ]
-    value = _slope(plan.size.rows, medians)
+    value = slope(plan.size.rows, medians)
     steady = spread([run["rate"] for turn in runs[str(plan.size.rows[0])] for run in turn]).conclusive
     figure = Figure(value=value, low=min(*slopes, value), high=max(*slopes, value), conclusive=steady)
     notes = tuple(f"{rows:.0e} rows: {_described(runs[str(rows)])}" for rows in plan.size.rows)
@@ -110,7 +110,7 @@ def _run(kind: str, folder: Path, codes: Path, clients: int, seconds: int) -> Ru
     return figures
 
 
-def _slope(rows: Sequence[int], rates: Sequence[float]) -> float:
+def slope(rows: Sequence[int], rates: Sequence[float]) -> float:
     """Return the least-squares slope of log(rates) over log(rows)."""
     xs, ys = [math.log(row) for row in rows], [math.log(rate) for rate in rates]
     x, y = sum(xs) / len(xs), sum(ys) / len(ys)
