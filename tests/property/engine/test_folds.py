@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from app.adapters.storage.sqlite import FoldLimits, open_sqlite
 from app.adapters.storage.sqlite.histories import Histories
@@ -29,7 +29,7 @@ from tests.fakes.clock import START
 from tests.property.engine.history_model import Asked, HistoryModel
 
 _TOKENS = (None, b"caller-number-01", b"caller-number-02", b"caller-number-03")
-_LABELS = 5
+_LABELS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,15 @@ class _Query:
     message: bytes | None
 
 
-_QUERIES = st.lists(
-    st.builds(
-        _Query,
-        label=st.integers(0, _LABELS - 1),
-        token=st.sampled_from(_TOKENS),
-        message=st.one_of(st.none(), st.integers(0, 5).map(lambda number: bytes([number]) * 16)),
-    ),
-    max_size=6,
+_QUERY = st.builds(
+    _Query,
+    label=st.integers(0, _LABELS - 1),
+    token=st.sampled_from(_TOKENS),
+    message=st.one_of(st.none(), st.none(), st.integers(0, 5).map(lambda number: bytes([number]) * 16)),
+)
+# mostly small batches, so that a fold is spread over several commits
+_QUERIES = st.one_of(
+    _QUERY.map(lambda query: [query]), st.lists(_QUERY, max_size=2), st.lists(_QUERY, max_size=9)
 )
 _SIDES = st.integers(0, 1)
 
@@ -65,7 +66,9 @@ class FoldMachine(RuleBasedStateMachine):
         self.messages: dict[bytes, Verdict] = {}
         self.at = START
 
-    @initialize(labels=st.integers(1, 4), facts=st.integers(1, 8), slice_=st.integers(1, 3))
+    @initialize(
+        labels=st.sampled_from([1, 3, 5, 9]), facts=st.sampled_from([2, 8, 99]), slice_=st.integers(1, 2)
+    )
     def open(self, labels: int, facts: int, slice_: int) -> None:
         self.fold = FoldLimits(labels=labels, facts=facts, slice=slice_)
         first = self.runner.run(SqliteStage.open(self.prepared, self.folder, self.fold))
@@ -100,7 +103,7 @@ class FoldMachine(RuleBasedStateMachine):
         with pytest.raises(StoreUnavailable):
             self._work(side, refuse)
 
-    @rule(side=_SIDES, labels=st.integers(1, 3))
+    @rule(side=_SIDES, labels=st.sampled_from([1, 1, 2, 100]))
     def fold_while_idle(self, side: int, labels: int) -> None:
         def fold(_db: sqlite3.Connection, histories: Histories) -> None:
             if histories.unfolded:
@@ -141,12 +144,12 @@ class FoldMachine(RuleBasedStateMachine):
         assert (record.announced, record.ordinal, record.first) == (told.outcome, told.ordinal, told.first)
         assert (record.own_first_at, record.reasons) == (told.own_first_at, told.reasons)
 
-    @invariant()
-    def the_record_counts_every_query_once(self) -> None:
-        for stage in self.stages if self.sides else ():
-            first = self.runner.run(stage.catalogues.load()).batches[FULL].first_serial
-            for label, queries in self.history.queries.items():
-                assert self.runner.run(stage.store.peek(first + label)) == len(queries)
+    @rule(side=_SIDES, label=st.integers(0, _LABELS - 1))
+    def count(self, side: int, label: int) -> None:
+        """Not an invariant: looking makes a process catch up, and the one that has not is the one to be feared."""
+        stage = self.stages[side]
+        first = self.runner.run(stage.catalogues.load()).batches[FULL].first_serial
+        assert self.runner.run(stage.store.peek(first + label)) == len(self.history.queries.get(label, ()))
 
     def teardown(self) -> None:
         try:
@@ -159,12 +162,13 @@ class FoldMachine(RuleBasedStateMachine):
     async def _close(self) -> None:
         for stage in self.stages:
             await stage.storage.close()
-        first, facts, folded = _read(self.stages[0].path)
+        first, facts, folded, through = _read(self.stages[0].path)
         counts = {label: len(queries) for label, queries in self.history.queries.items()}
-        assert folded == {first + label: count for label, count in counts.items()}
-        for label, count in counts.items():
-            assert [ordinal for serial, ordinal in facts if serial == first + label] == [*range(1, count + 1)]
         assert len(facts) == sum(counts.values())
+        for label, count in counts.items():
+            own = [(number, ordinal) for number, serial, ordinal in facts if serial == first + label]
+            assert [ordinal for _, ordinal in own] == [*range(1, count + 1)]
+            assert sum(number <= through for number, _ in own) <= folded.get(first + label, 0) <= count
 
     def _drafts(self, side: int, queries: list[_Query]) -> list[Draft]:
         async def make() -> list[Draft]:
@@ -183,12 +187,15 @@ class FoldMachine(RuleBasedStateMachine):
         self.runner.run(submit())
 
 
-def _read(path: Path) -> tuple[int, list[tuple[int, int]], dict[int, int]]:
-    """Return the first serial, the counted facts in order, and the folded counts, as they stand in the file."""
+def _read(path: Path) -> tuple[int, list[tuple[int, int, int]], dict[int, int], int]:
+    """Return first serial, counted facts in order, folded counts, and up to where they are folded, as in the file."""
     with closing(sqlite3.connect(path)) as db:
         first = db.execute("SELECT min(first_serial) FROM batch").fetchone()[0]
-        facts = db.execute("SELECT serial, ordinal FROM verification WHERE ordinal IS NOT NULL ORDER BY id")
-        return first, facts.fetchall(), dict(db.execute("SELECT serial, count FROM label_history"))
+        facts = db.execute(
+            "SELECT id, serial, ordinal FROM verification WHERE ordinal IS NOT NULL ORDER BY id"
+        )
+        folded = dict(db.execute("SELECT serial, count FROM label_history"))
+        return first, facts.fetchall(), folded, db.execute("SELECT through FROM fold").fetchone()[0]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -197,4 +204,4 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 TestFolds = FoldMachine.TestCase
-TestFolds.settings = settings(max_examples=max(40, settings().max_examples // 10), stateful_step_count=25)
+TestFolds.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=30)
