@@ -21,6 +21,7 @@ from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.labels import KeysMissing, Recognised, Recogniser
 from app.core.ports.verifications import CatalogueStore, VerificationStore
+from app.core.rules import hides
 
 _SLIP_MEMORY_S: Final = 24 * 3600.0
 _SWEEP_S: Final = 0.05
@@ -41,6 +42,7 @@ class _Pending:
     request: VerificationRequest
     draft: Draft
     future: asyncio.Future[Verdict]
+    catalogue: Catalogue  # what the draft was resolved under, or an older one
 
 
 class VerificationEngine:
@@ -100,9 +102,13 @@ class VerificationEngine:
         loop = self._loop
         if loop is None:
             raise RuntimeError("start the engine before asking it")
-        recognition = self._recogniser.recognise(request.code, self._catalogue)
+        catalogue = self._catalogue
+        recognition = self._recogniser.recognise(request.code, catalogue)
+        draft = None
         if type(recognition) is Recognised:
-            resolved: Draft | Verdict = self._draft(request, self._catalogue, recognition.serial)
+            draft = self._draft(request, catalogue, recognition.serial)
+        if draft is not None and not hides(draft.label):
+            resolved: Draft | Verdict = draft
         else:
             try:
                 async with asyncio.timeout(deadline_ms / 1000):
@@ -117,7 +123,7 @@ class VerificationEngine:
         if self._closed or len(self._pending) >= self._limits.queue:
             return _unavailable(Detail.BUSY)
         future: asyncio.Future[Verdict] = loop.create_future()
-        self._pending.append(_Pending(request, resolved, future))
+        self._pending.append(_Pending(request, resolved, future, catalogue))
         if self._drainer is None:
             self._drainer = loop.create_task(self._drain())
         self._watch(loop, deadline_ms, future)
@@ -147,43 +153,49 @@ class VerificationEngine:
     async def _resolve_current(self, request: VerificationRequest) -> Draft | Verdict:
         """Resolve off the hot path. An answer that records nothing is given only under the current catalogue."""
         for _ in range(_CATALOGUE_TRIES):
-            resolved = await self._resolve(request)
+            catalogue = self._catalogue
+            resolved = await self._resolve(request, catalogue)
             if isinstance(resolved, Draft):
                 return resolved
-            if await self._catalogues.version() == self._catalogue.version:
-                return await self._weigh_slip(request, resolved)
+            if await self._catalogues.version() == catalogue.version:
+                return await self._weigh_slip(request, resolved, catalogue)
             await self._refresh()
         return _unavailable(Detail.BUSY)
 
-    async def _resolve(self, request: VerificationRequest) -> Draft | Verdict:
-        catalogue = self._catalogue
-        keys_missing = False
+    async def _resolve(self, request: VerificationRequest, catalogue: Catalogue) -> Draft | Verdict:
+        keys_missing = sound = False
         for code in (request.code, *request.other_readings):
             recognition = self._recogniser.recognise(code, catalogue)
+            draft = None
             if isinstance(recognition, Recognised):
-                return self._draft(request, catalogue, recognition.serial)
-            keys_missing = keys_missing or isinstance(recognition, KeysMissing)
+                draft = self._draft(request, catalogue, recognition.serial)
+                if not hides(draft.label):
+                    return draft
+            elif isinstance(recognition, KeysMissing):
+                keys_missing = True
+            elif code is request.code:
+                sound = recognition.sound
             if len(code.digits) in catalogue.imported_lengths and not keys_missing:
+                # asked for a label that its brand hides as well: the same path and time as a code unknown to us
                 serial = await self._catalogues.find_imported(self._recogniser.code_digest(code))
-                if serial is not None:
+                if serial is not None and draft is None:
                     return self._draft(request, catalogue, serial)
+            if draft is not None:
+                return draft
         if keys_missing:
             return _unavailable(Detail.KEY_MISSING)
-        return await self._resolve_unrecognised(request, catalogue)
+        return self._resolve_unrecognised(request, catalogue, sound=sound)
 
-    async def _resolve_unrecognised(
-        self, request: VerificationRequest, catalogue: Catalogue
+    def _resolve_unrecognised(
+        self, request: VerificationRequest, catalogue: Catalogue, *, sound: bool
     ) -> Draft | Verdict:
-        """Tell a slip from a code that is not in the record."""
+        """Tell a slip from a code that is not in the record; ``sound`` where its check digits hold."""
         code = request.code
         if not code.digits:
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.NO_DIGITS,))
-        has_check_digits = len(code.digits) in PRESET_LENGTHS
-        recognition = self._recogniser.recognise(code, catalogue)
-        sound = not isinstance(recognition, Recognised | KeysMissing) and recognition.sound
         if sound or code.entry is Entry.SCANNED:
             return self._draft(request, catalogue, None)
-        if not has_check_digits:
+        if len(code.digits) not in PRESET_LENGTHS:
             if len(code.digits) in catalogue.imported_lengths:
                 return self._draft(request, catalogue, None)
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.WRONG_LENGTH,))
@@ -192,7 +204,9 @@ class VerificationEngine:
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_LOCATED,), slip_positions=positions)
         return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.SLIP_UNLOCATED,))
 
-    async def _weigh_slip(self, request: VerificationRequest, resolved: Draft | Verdict) -> Draft | Verdict:
+    async def _weigh_slip(
+        self, request: VerificationRequest, resolved: Draft | Verdict, catalogue: Catalogue
+    ) -> Draft | Verdict:
         """Turn an unlocated slip that this caller sent before, in another message, into a code not in the record."""
         token = request.caller.token
         if token is None or isinstance(resolved, Draft) or Detail.SLIP_UNLOCATED not in resolved.reasons:
@@ -205,7 +219,7 @@ class VerificationEngine:
             return resolved
         if message and before == message:  # the provider delivered the same message again
             return resolved
-        return self._draft(request, self._catalogue, None)
+        return self._draft(request, catalogue, None)
 
     def _draft(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Draft:
         label = None
@@ -252,13 +266,16 @@ class VerificationEngine:
         started = self._clock.monotonic_s()
         try:
             for _ in range(_CATALOGUE_TRIES):
-                try:
-                    verdicts = await self._store.record([item.draft for item in batch], self._catalogue)
-                except CatalogueChanged:
-                    await self._refresh()
-                    batch = await self._resolve_again(batch)
+                catalogue = self._catalogue
+                if any(item.catalogue is not catalogue for item in batch):
+                    # it changed while they waited: what they were resolved to may be wrong by now
+                    batch = await self._resolve_again(batch, catalogue)
                     if not batch:
                         return
+                try:
+                    verdicts = await self._store.record([item.draft for item in batch], catalogue)
+                except CatalogueChanged:
+                    await self._refresh()
                 else:
                     break
             else:
@@ -271,13 +288,18 @@ class VerificationEngine:
                 item.future.set_result(verdict)
         self._journal.committed(len(batch), (self._clock.monotonic_s() - started) * 1000)
 
-    async def _resolve_again(self, batch: list[_Pending]) -> list[_Pending]:
-        """Resolve pending queries under the new catalogue; those that now record nothing are answered at once."""
+    async def _resolve_again(self, batch: list[_Pending], catalogue: Catalogue) -> list[_Pending]:
+        """Resolve pending queries under ``catalogue``; those that now record nothing are answered at once."""
         left = []
         for item in batch:
-            resolved = await self._weigh_slip(item.request, await self._resolve(item.request))
+            if item.catalogue is catalogue:
+                left.append(item)
+                continue
+            resolved = await self._weigh_slip(
+                item.request, await self._resolve(item.request, catalogue), catalogue
+            )
             if isinstance(resolved, Draft):
-                left.append(_Pending(item.request, resolved, item.future))
+                left.append(_Pending(item.request, resolved, item.future, catalogue))
             elif not item.future.done():
                 item.future.set_result(resolved)
         return left

@@ -54,6 +54,23 @@ def gets_ordinal(label: Label | None) -> TypeGuard[Label]:
     return not outcomes or outcomes[0] not in _WITHOUT_ORDINAL
 
 
+def hides(label: Label | None) -> bool:
+    """Tell whether the label's brand has it answered like a code that is not in the record."""
+    if label is None or label.batch.product.brand.disclosure is not Disclosure.MINIMAL:
+        return False
+    outcomes = label_outcomes(label)
+    return bool(outcomes) and outcomes[0] in UNDISCLOSED
+
+
+def announced_reasons(
+    reasons: tuple[Outcome | Detail, ...], disclosure: Disclosure
+) -> tuple[Outcome | Detail, ...]:
+    """Return the reasons that may be told: a brand that hides a state hides it beside a recall too."""
+    if disclosure is not Disclosure.MINIMAL:
+        return reasons
+    return tuple(reason for reason in reasons if reason not in UNDISCLOSED)
+
+
 def policy_number(thresholds: Thresholds) -> int:
     """Pack the rules' version and the thresholds into one integer that a recorded fact keeps."""
     return RULES_VERSION << 48 | thresholds.genuine << 24 | thresholds.warn
@@ -77,12 +94,13 @@ def decide(
     if history is not None:
         reasons += _count_outcomes(history, thresholds, recorded_at)
     outcome, reasons = Outcome(reasons[0]), reasons[1:]
-    if outcome in UNDISCLOSED and batch.product.brand.disclosure is Disclosure.MINIMAL:
+    disclosure = batch.product.brand.disclosure
+    if outcome in UNDISCLOSED and disclosure is Disclosure.MINIMAL:
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
         return Decision(outcome=outcome, reasons=reasons, policy=policy, verdict=verdict)
     verdict = Verdict(
         outcome=outcome,
-        reasons=reasons,
+        reasons=announced_reasons(reasons, disclosure),
         label=batch.summary,
         ordinal=history.ordinal if history else None,
         first=history.first if history else None,

@@ -16,6 +16,7 @@ from app.core.model.check_digits import check_digits_hold
 from app.core.model.code import Code
 from app.core.model.label import CodeBatch
 from app.core.ports.labels import KeysMissing, Recognised, Recognition, Unrecognised
+from app.core.rules import hides
 from app.issuing.codebook import LAYOUTS, Codebook
 from app.issuing.keyed_digest import KeyedDigest
 from app.issuing.keyring import Keyring, SecretName
@@ -97,7 +98,7 @@ class CodebookRecogniser:
             located = [
                 correction.positions
                 for correction in corrections(digits)
-                if _proved_serial(keys, correction.digits, catalogue) is not None
+                if _may_be_told(_proved_serial(keys, correction.digits, catalogue), catalogue)
             ]
         except KeyMissing:
             return ()
@@ -120,6 +121,12 @@ class CodebookRecogniser:
         if self._keys is None:
             raise self.failure or KeyMissing
         return self._keys
+
+
+def _may_be_told(serial: int | None, catalogue: Catalogue) -> bool:
+    """Tell whether a slip may point at this label: a located slip would betray one that its brand hides."""
+    batch = catalogue.batch_of(serial) if serial is not None else None
+    return serial is not None and batch is not None and not hides(catalogue.label(serial, batch))
 
 
 def _proved_serial(keys: _Keys, digits: str, catalogue: Catalogue) -> int | None:

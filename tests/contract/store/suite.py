@@ -243,7 +243,14 @@ class VerificationStoreContract:
         self, stage: Stage, asking: Asking
     ) -> None:
         await stage.recall(MINIMAL)
-        assert (await asking.ask(ISSUED_FROM, batch=MINIMAL)).outcome is Outcome.RECALLED
+        for offset, hidden in ((ISSUED_FROM, Outcome.NOT_ACTIVE), (VOIDED_FROM, Outcome.VOIDED)):
+            told = await asking.ask(offset, batch=MINIMAL)
+            assert (told.outcome, told.reasons) == (Outcome.RECALLED, (Outcome.FIRST,))
+            assert told.verification_id is not None
+            record = await stage.store.find_record(told.verification_id, None, await stage.catalogues.load())
+            assert record is not None
+            assert record.reasons == (Outcome.FIRST,)
+            assert record.verification.reasons == (hidden, Outcome.FIRST)
         assert (await asking.ask(1, batch=MINIMAL)).outcome is Outcome.RECALLED
 
     async def test_the_check_leaves_no_trace_in_the_record(self, stage: Stage, asking: Asking) -> None:

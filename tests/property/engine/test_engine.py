@@ -158,15 +158,17 @@ class EngineMachine(RuleBasedStateMachine):
             return
         own = model.own_outcomes(place)
         if own and own[0] in {Outcome.VOIDED, Outcome.NOT_ACTIVE}:
-            hidden = brand.disclosure is Disclosure.MINIMAL
-            assert told.outcome is (Outcome.NOT_FOUND if hidden else own[0])
-            assert (told.ordinal, told.first, told.label is None) == (None, None, hidden)
+            little = brand.disclosure is Disclosure.MINIMAL
+            assert told.outcome is (Outcome.NOT_FOUND if little else own[0])
+            assert (told.ordinal, told.first, told.label is None) == (None, None, little)
         else:
             serial = model.batch.first_serial + place
             self.history.count(serial, Asked(at=request.received_at, channel=channel, token=token))
             rule_of_product = model.batch.thresholds
             limits = (rule_of_product.genuine, rule_of_product.warn)
-            self.history.check(serial, told, thresholds=limits, stronger=own)
+            hidden = {Outcome.VOIDED, Outcome.NOT_ACTIVE} if brand.disclosure is Disclosure.MINIMAL else set()
+            stronger = [outcome for outcome in own if outcome not in hidden]
+            self.history.check(serial, told, thresholds=limits, stronger=stronger)
         self._remember(request, told)
 
     @rule(token=_CALLERS, channel=_CHANNELS, message=_MESSAGES, entry=_ENTRIES, number=st.integers(0, 3))
@@ -184,7 +186,13 @@ class EngineMachine(RuleBasedStateMachine):
     ) -> None:
         """One wrong digit in the code of a label, or, of a code that is no label's, a slip nobody can locate."""
         real = data.draw(st.booleans())
-        digits = self._draw_label(data)[2] if real else self._unknown(place % 2)
+        digits = self._unknown(place % 2)
+        if real:
+            model, at, digits = self._draw_label(data)
+            own, brand = model.own_outcomes(at), model.batch.product.brand
+            # a slip must not betray what its brand hides
+            hidden = bool(own) and own[0] in {Outcome.VOIDED, Outcome.NOT_ACTIVE}
+            real = not (hidden and brand.disclosure is Disclosure.MINIMAL)
         wrong = f"{digits[:place]}{(int(digits[place]) + 1) % 10}{digits[place + 1 :]}"
         request = self._request(Code.parse(wrong, entry=entry), token, "sms", message)
         told = self._ask(request)

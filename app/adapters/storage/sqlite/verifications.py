@@ -15,7 +15,7 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.label import Disclosure
 from app.core.model.verdict import Outcome, Verdict, VerificationId
 from app.core.model.verification import Draft, Record, Verification
-from app.core.rules import UNDISCLOSED
+from app.core.rules import UNDISCLOSED, announced_reasons
 
 MESSAGES_KEPT: Final = timedelta(days=8)
 CALLERS_KEPT: Final = timedelta(days=730)
@@ -141,7 +141,7 @@ def _find_record(
         ordinal=ordinal,
         first=first,
         own_first_at=own_first_at,
-        reasons=verification.reasons,
+        reasons=announced_reasons(verification.reasons, batch.product.brand.disclosure),
     )
 
 
