@@ -59,7 +59,7 @@ async def test_a_scanned_label_is_asked_with_one_press(
         await page.goto(f"{site.url}/")
         await page.click("#scan")
         await expect(page.locator("#scan-status")).to_have_text(
-            "The digits are read. Press Check.", timeout=20_000
+            "The digits have been read. Press Check.", timeout=20_000
         )
         assert (await page.input_value("#code")).replace(" ", "") == code
         assert await page.input_value("input[name=entry]") == "scanned"
