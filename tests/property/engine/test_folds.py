@@ -41,7 +41,7 @@ class _Query:
 
 _QUERY = st.builds(
     _Query,
-    label=st.integers(0, _LABELS - 1),
+    label=st.sampled_from([0, 0, *range(_LABELS)]),
     token=st.sampled_from(_TOKENS),
     message=st.one_of(st.none(), st.none(), st.integers(0, 5).map(lambda number: bytes([number]) * 16)),
 )
@@ -76,8 +76,12 @@ class FoldMachine(RuleBasedStateMachine):
         self.stages = [first, second]
         self.sides = [Asking(first), Asking(second)]
 
-    @rule(side=_SIDES, queries=_QUERIES)
-    def record(self, side: int, queries: list[_Query]) -> None:
+    @rule(batches=st.lists(st.tuples(_SIDES, _QUERIES), min_size=1, max_size=5))
+    def record(self, batches: list[tuple[int, list[_Query]]]) -> None:
+        for side, queries in batches:
+            self._record(side, queries)
+
+    def _record(self, side: int, queries: list[_Query]) -> None:
         drafts = self._drafts(side, queries)
         verdicts = self.runner.run(self.sides[side].record(drafts))
         for query, draft, verdict in zip(queries, drafts, verdicts, strict=True):
@@ -204,4 +208,4 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 TestFolds = FoldMachine.TestCase
-TestFolds.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=30)
+TestFolds.settings = settings(max_examples=settings().max_examples, stateful_step_count=25)
