@@ -25,7 +25,8 @@ _HANZI_RUN: Final = re.compile(
     f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])"
 )
 _LOOKALIKES: Final = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
-_LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])[0-9OolI]*[0-9][0-9OolI]*(?![A-Za-z0-9])")
+# The look-ahead finds the one digit that makes a word a number; possessive, or a long word would cost its square.
+_LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]*[0-9])[0-9OolI]++(?![A-Za-z0-9])")
 _LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
 _GROUP: Final = re.compile(r"[0-9]+(?:[\s\-\u2010-\u2015_.,·・，、()]{1,4}[0-9]+)*")
 _RUN: Final = re.compile(r"[0-9]+")
@@ -108,7 +109,8 @@ def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] 
 def _plain(text: str) -> str:
     """Turn every decimal digit of any script, written-out hanzi digits and look-alike letters into ASCII digits."""
     if not text.isascii():
-        text = "".join(_ascii_digit(char) for char in unicodedata.normalize("NFKC", text))
+        text = unicodedata.normalize("NFKC", text)[:MAX_TEXT_CHARS]  # one character may become eighteen
+        text = "".join(map(_ascii_digit, text))
         text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS[c] for c in m[0]), text)
     return _LOOKALIKE_WORD.sub(lambda m: m[0].translate(_LOOKALIKES), text)
 
