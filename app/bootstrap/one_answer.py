@@ -9,9 +9,11 @@ from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
 from app.adapters.identities import KeyedIdentities
 from app.adapters.storage.sqlite import open_sqlite
-from app.bootstrap.requirements import require_database
+from app.bootstrap.requirements import require_database, require_fit
 from app.core.engine import VerificationEngine
+from app.core.errors import KeyFileInvalid, KeyMissing
 from app.core.model.caller import Caller, CallerKind
+from app.core.model.catalogue import Catalogue
 from app.core.model.code import PRESET_LENGTHS, Entry, read_codes
 from app.core.model.verdict import Verdict
 from app.core.model.verification import VerificationRequest
@@ -86,11 +88,20 @@ async def verify_once(settings: Settings, text: str, *, entry: Entry, locale: st
         return OneAnswer(
             reply=reply,
             document=_api_document(settings, reply, clock),
-            failure=failures.last or str(recogniser.failure or ""),
+            failure=failures.last or _key_trouble(KeyFile(settings.key_file), engine.catalogue),
         )
     finally:
         await engine.close()
         await storage.close()
+
+
+def _key_trouble(key_file: KeyFile, catalogue: Catalogue) -> str:
+    """Return what is wrong with the keys and what to do, or nothing."""
+    try:
+        require_fit(key_file.load(), catalogue, key_file)
+    except (KeyMissing, KeyFileInvalid) as error:
+        return str(error)
+    return ""
 
 
 def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:

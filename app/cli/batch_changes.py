@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from app.cli.context import in_workshop
+from app.cli.fields import reason
 from app.cli.output import write_json, write_line, write_notice
 from app.core.model.label import BatchId
 
@@ -22,7 +23,7 @@ def add_range(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", dest="last", type=int, metavar="SERIAL", help="last serial (the batch's last)"
     )
-    parser.add_argument("--reason", default="", help="why; kept with the change")
+    parser.add_argument("--reason", default="", type=reason, help="why; kept with the change")
 
 
 def change_range(

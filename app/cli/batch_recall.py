@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from app.cli.context import add_json, in_workshop
+from app.cli.fields import reason
 from app.cli.output import write_json, write_line
 from app.core.model.label import BatchId
 
@@ -12,7 +13,9 @@ from app.core.model.label import BatchId
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("batch", type=int, metavar="ID", help="see `yanzhen batch list`")
-    parser.add_argument("--reason", default="", help="why; needed for a recall, because it is safety")
+    parser.add_argument(
+        "--reason", default="", type=reason, help="why; needed for a recall, kept with the change"
+    )
     parser.add_argument("--lift", action="store_true", help="lift the recall instead")
     add_json(parser)
 

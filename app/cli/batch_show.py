@@ -31,8 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({**facts, "ranges": rows})
         return 0
     del facts["states"]
-    for name, value in facts.items():
-        write_line(f"{name:<14}{'-' if value is None else value}")
+    write_table(("FACT", "VALUE"), facts.items())
     write_line()
     write_table(
         ("FROM", "TO", "STATE", "SINCE (UTC)", "REASON"),

@@ -34,8 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--disclosure",
-        type=Disclosure,
-        choices=list(Disclosure),
+        type=fields.disclosure,
         default=Disclosure.FULL,
         metavar="full|minimal",
         help="minimal announces voided and not activated labels as not found",

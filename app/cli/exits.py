@@ -27,7 +27,8 @@ class Exit(IntEnum):
 
 EXIT_MEANINGS = {
     Exit.OK: "done; for `verify` any verdict was given, whichever it is",
-    Exit.REFUSED: "a rule of the service refuses it, nothing was changed; for `doctor` a check failed",
+    Exit.REFUSED: "a rule of the service refuses it, or a list cannot be taken: nothing was changed; for "
+    "`doctor` a check failed",
     Exit.USAGE: "the command or a setting is wrong",
     Exit.NOT_FOUND: "there is no entry with this id",
     Exit.UNAVAILABLE: "database, keys or a file cannot be used now; for `verify` no verdict could be given",

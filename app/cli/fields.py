@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from app.core.model.label import Thresholds
+from app.core.model.label import Disclosure, Thresholds
 
 MAX_NAME_CHARS: Final = 120
+MAX_REASON_CHARS: Final = 500
 SHORT_NAME_HANZI: Final = (
     10  # service rules, section 2: a text message is one segment with the longest short name
 )
@@ -28,6 +29,24 @@ def name(text: str) -> str:
     if not value or len(value) > MAX_NAME_CHARS or not value.isprintable():
         raise argparse.ArgumentTypeError(f"give 1 to {MAX_NAME_CHARS} printable characters")
     return value
+
+
+def reason(text: str) -> str:
+    """Return why something was done, without outer spaces: at most 500 printable characters, or none."""
+    value = text.strip()
+    if len(value) > MAX_REASON_CHARS or not value.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"give at most {MAX_REASON_CHARS} printable characters; the record keeps them for good"
+        )
+    return value
+
+
+def disclosure(text: str) -> Disclosure:
+    """Return how much of a label's state strangers are told."""
+    try:
+        return Disclosure(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("give full or minimal") from None
 
 
 def short_name(text: str) -> str:

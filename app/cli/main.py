@@ -33,6 +33,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_USAGE, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
 
 
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code (docs/commands.md)."""
     words = sys.argv[1:] if argv is None else argv
@@ -142,6 +149,7 @@ def _parser(
         text = command.help[0].upper() + command.help[1:] + "."
         child = target.add_parser(name, help=command.help, description=text, formatter_class=_formatter)
         if command is chosen and module is not None:
+            child.register("type", int, _whole_number)  # argparse itself says "invalid int value"
             module.add_arguments(child)
             _add_settings(child, default=argparse.SUPPRESS)
     return parser

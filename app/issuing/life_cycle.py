@@ -66,9 +66,9 @@ class LabelLifeCycle:
         return await self._change(batch_id, LabelState.EXPIRED, first, last, reason)
 
     async def recall(self, batch_id: BatchId, *, reason: str) -> None:
-        """Recall a batch: from the commit on every label of it answers `recalled`. A reason is due to shoppers."""
+        """Recall a batch: from the commit on every label of it answers `recalled`. It needs a reason."""
         if not reason.strip():
-            raise RuleBroken("A recall needs its reason, because shoppers are told it. Add --reason.")
+            raise RuleBroken("A recall needs its reason, which the record keeps as evidence. Add --reason.")
         await self._registry.set_recalled(batch_id, recalled=True, reason=reason, at=self._clock.now())
 
     async def lift_recall(self, batch_id: BatchId, *, reason: str) -> None:

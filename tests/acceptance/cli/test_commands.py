@@ -174,6 +174,9 @@ def test_lists(stock: Stock) -> None:
         (("batch", "issue", "--product", "1", "--quantity", "1e9", "--layout", "16"), Exit.REFUSED),
         (("batch", "issue", "--product", "1", "--quantity", "0"), Exit.USAGE),
         (("batch", "void"), Exit.USAGE),
+        (("batch", "show", "one"), Exit.USAGE),
+        (("batch", "recall", "1", "--reason", "a\x1b[31m"), Exit.USAGE),
+        (("brand", "add", "--name", "x", "--disclosure", "none"), Exit.USAGE),
         (("batch", "export", "1", "--out", "/dev/null/labels.csv"), Exit.UNAVAILABLE),
         (("product", "add", "--brand", "1", "--name", "x", "--gtin", "4006381333932"), Exit.USAGE),
         (("brand", "add", "--name", " "), Exit.USAGE),
@@ -201,6 +204,7 @@ def test_without_or_with_wrong_keys_nothing_is_guessed(stock: Stock, tmp_path: P
     keys.chmod(0o600)
     run = stock.shell.run("verify", stock.codes[0], "--json", expect=Exit.UNAVAILABLE)
     assert json.loads(run.stdout)["outcome"] == "unavailable"
+    assert "belongs to another database" in run.stderr
     stock.shell.run("batch", "issue", "--product", stock.product, "--quantity", 1, expect=Exit.UNAVAILABLE)
     stock.shell.run("keys", "rotate", expect=Exit.UNAVAILABLE)
     keys.write_bytes(kept)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli import fields
-from app.core.model.label import Thresholds
+from app.core.model.label import Disclosure, Thresholds
 from channels.wording.segments import find_gsm7_length
 
 
@@ -77,3 +77,17 @@ def test_service_lines(text: str) -> None:
 def test_what_is_no_service_line(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         fields.service_line(text)
+
+
+def test_a_reason_is_short_and_printable() -> None:
+    assert fields.reason(" 玻璃碎片 ") == "玻璃碎片"
+    assert fields.reason("") == ""
+    for wrong in ("a\x1b[31m", "a\nb", "长" * 501):
+        with pytest.raises(argparse.ArgumentTypeError, match="500"):
+            fields.reason(wrong)
+
+
+def test_disclosure() -> None:
+    assert fields.disclosure("minimal") is Disclosure.MINIMAL
+    with pytest.raises(argparse.ArgumentTypeError, match="full or minimal"):
+        fields.disclosure("none")
