@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qsl
@@ -35,6 +35,7 @@ from channels.web.visitors import (
     SecretSource,
     derived_secret,
     find_secret,
+    following_nonce,
     is_secret,
     random_secret,
     read_cookies,
@@ -207,7 +208,11 @@ class WebAdapter:
         status = _STATUSES.get(verdict.outcome, 200)
         if status != 200:
             cookies = (("Retry-After", str(verdict.retry_after_s)), *cookies)
-        return self._page(status, self._site.notice(reply, turn.form, turn.request.code.digits), cookies)
+        form = turn.form
+        if verdict.outcome is Outcome.MISTYPED:
+            # Answered: sent again alike, it is a second look and no retry, which may end in "not in our record".
+            form = replace(form, nonce=following_nonce(form.nonce))
+        return self._page(status, self._site.notice(reply, form, turn.request.code.digits), cookies)
 
     # -- reading a record ------------------------------------------------------------------------------------
 

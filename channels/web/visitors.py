@@ -37,7 +37,19 @@ def derived_secret(nonce: str) -> str:
 
     Derived, so that the same message sent twice is the same caller and gets the same bytes.
     """
-    return urlsafe_b64encode(sha256(b"caller\0" + nonce.encode()).digest()[:16]).rstrip(b"=").decode()
+    return _derived(b"caller", nonce)
+
+
+def following_nonce(nonce: str) -> str:
+    """Return the nonce of the form under an answer that asks the visitor to look again: another message.
+
+    Derived, so that the message sent twice still gets equal bytes.
+    """
+    return _derived(b"again", nonce)
+
+
+def _derived(purpose: bytes, nonce: str) -> str:
+    return urlsafe_b64encode(sha256(purpose + b"\0" + nonce.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
 def read_cookies(headers: Mapping[str, str]) -> dict[str, str]:

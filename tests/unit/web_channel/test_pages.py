@@ -15,6 +15,7 @@ import pytest
 
 import channels.web as web_package
 from app.core.model.code import Entry
+from app.core.model.verdict import Outcome
 from channels.base import CodeSubmitted, InboundRequest, OutboundResponse
 from channels.web.looks import LOOKS
 from channels.web.pages import WebAdapter
@@ -225,6 +226,22 @@ async def test_the_nonce_stays_while_nothing_was_recorded(visitor: Visitor, serv
     assert visitor.fields["nonce"] == nonce
     service.store.down = False
     assert (await visitor.ask(service.code())).status == 303
+
+
+async def test_an_unlocated_slip_sent_again_alike_is_not_in_the_record(
+    visitor: Visitor, service: SampleService, adapter: WebAdapter
+) -> None:
+    code = service.unknown_code()
+    wrong = code[:6] + str((int(code[6]) + 1) % 10) + code[7:]
+    await visitor.open("/")
+    request = visitor.form(wrong)
+    first = await visitor.carry(request)
+    assert first.status == 200
+    assert (await service.pipeline.carry(adapter, request)).body == first.body  # a retry of the very message
+    answer = await visitor.ask(wrong)  # the visitor looked at the label again
+    assert answer.status == 303
+    assert service.store.facts[-1].verification.outcome is Outcome.NOT_FOUND
+    assert await visitor.carry(visitor.form(wrong)) == answer
 
 
 async def test_a_page_left_open_asks_about_each_code_once(visitor: Visitor, service: SampleService) -> None:
