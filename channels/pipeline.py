@@ -83,8 +83,12 @@ class Pipeline:
     async def _answer(self, adapter: ChannelAdapter, turn: CodeSubmitted) -> Verdict:
         started = self._clock.monotonic_s()
         request = turn.request
-        verdict = await self._stored_answer(request) if request.message_id is not None else None
-        duplicate = verdict is not None
+        left_ms = adapter.manifest.deadline_ms
+        verdict = None
+        if request.message_id is not None:
+            verdict = await self._stored_answer(request, left_ms)
+            left_ms -= int((self._clock.monotonic_s() - started) * 1000)
+        duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
         if verdict is None:
             admission = await self._throttle.admit(turn.subjects)
             if not admission.allowed:
@@ -92,21 +96,27 @@ class Pipeline:
             else:
                 if admission.slow_ms:
                     await asyncio.sleep(admission.slow_ms / 1000)
-                deadline_ms = adapter.manifest.deadline_ms - admission.slow_ms
+                deadline_ms = max(left_ms - admission.slow_ms, 1)
                 verdict = await self._engine.verify(request, deadline_ms=deadline_ms)
                 if verdict.wrong_code:
-                    await self._throttle.note_wrong(turn.subjects)
+                    # each reading was a guess (service rules, section 2)
+                    for _ in (request.code, *request.other_readings):
+                        await self._throttle.note_wrong(turn.subjects)
         took_ms = (self._clock.monotonic_s() - started) * 1000
         self._journal.answered(request, verdict, duplicate=duplicate, took_ms=took_ms)
         return verdict
 
-    async def _stored_answer(self, request: VerificationRequest) -> Verdict | None:
+    async def _stored_answer(self, request: VerificationRequest, deadline_ms: int) -> Verdict | None:
         """Return what this very message was answered before. If the store cannot tell, nothing may be guessed."""
         try:
-            return await self._engine.find_answer(request)
+            async with asyncio.timeout(deadline_ms / 1000):
+                return await self._engine.find_answer(request)
+        except TimeoutError:
+            reason = Detail.DEADLINE
         except YanzhenError as error:
             self._journal.failed("find_answer_failed", error)
-            return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.NOT_RECORDED,), retry_after_s=5)
+            reason = Detail.NOT_RECORDED
+        return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(reason,), retry_after_s=5)
 
     async def _show(
         self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecordOpened
@@ -114,8 +124,9 @@ class Pipeline:
         record = None
         try:
             if turn.verification_id is not None:
-                record = await self._engine.find_record(turn.verification_id, turn.reader.token)
-        except StoreUnavailable as error:
+                async with asyncio.timeout(adapter.manifest.deadline_ms / 1000):
+                    record = await self._engine.find_record(turn.verification_id, turn.reader.token)
+        except (StoreUnavailable, TimeoutError) as error:
             self._journal.failed("find_record_failed", error)
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
         return adapter.encode(inbound, turn, None, record)
