@@ -144,6 +144,8 @@ class VerificationEngine:
         if await self._catalogues.version() != self._catalogue.version:
             await self._refresh()
         if not self._recogniser.keys_fit(self._catalogue):
+            self._recogniser.reload()  # the right file may be back, and no change of the catalogue would tell
+        if not self._recogniser.keys_fit(self._catalogue):
             raise StoreUnavailable(
                 "The key file does not fit the database. Restore the key file from its backup."
             )

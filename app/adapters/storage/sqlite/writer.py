@@ -123,11 +123,14 @@ class Writer:
                 return
 
     def _fold_idle(self) -> bool:
-        """Fold one slice; True if that worked. Failing here loses nothing: the facts are recorded."""
+        """Fold one slice; True if that worked. Failing here loses nothing: the facts are recorded.
+
+        Whatever fails, the thread lives on, or every later query would wait for nobody.
+        """
         try:
             labels = 8 * self._histories.limits.slice
             self._transact(lambda _connection, histories: histories.fold(labels), keep=True)
-        except StoreUnavailable:
+        except Exception:  # noqa: BLE001 - the overlay was reset, and the next job meets and reports what is wrong
             return False
         return True
 
