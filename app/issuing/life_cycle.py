@@ -90,7 +90,7 @@ class LabelLifeCycle:
             serial = None
             if code is not None:
                 serial = await self._catalogues.find_imported(self._recogniser.code_digest(code))
-            if serial is None:
+            if serial is None or catalogue.batch_of(serial) is None:  # an import that did not end left it
                 refusals.add(line, _NOT_DIGITS if code is None else _NOT_OURS)
             else:
                 recognised.add(serial)

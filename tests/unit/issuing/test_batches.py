@@ -258,6 +258,15 @@ async def test_one_unknown_line_keeps_the_whole_list_from_being_voided(desk: _De
     assert desk.registry.changes == []
 
 
+async def test_a_code_of_an_import_that_did_not_end_is_none_of_ours(desk: _Desk, tmp_path: Path) -> None:
+    path = _list(tmp_path, "1" * 15, "2" * 15)
+    await desk.take(path)
+    desk.registry.batches_by_id.clear()  # its rows stay, but no batch holds their serials
+    with pytest.raises(LinesRefused, match="2 line"):
+        await desk.life.void_codes(path)
+    assert desk.registry.changes == []
+
+
 async def test_lists_that_hold_nothing_or_cannot_be_read_are_refused(desk: _Desk, tmp_path: Path) -> None:
     with pytest.raises(RuleBroken, match="holds no code"):
         await desk.life.void_codes(_list(tmp_path, "code"))
