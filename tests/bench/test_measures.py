@@ -1,5 +1,7 @@
 """The benchmark's own arithmetic: order of runs, ratios, slopes, and when a missed floor counts."""
 
+from functools import partial
+
 import pytest
 
 from tests.bench.engine_rows import slope
@@ -16,7 +18,12 @@ def result(goal: Goal, value: float, *, conclusive: bool = True) -> Result:
 
 def test_runs_go_there_and_back_again() -> None:
     order: list[str] = []
-    made = interleave(2, {name: lambda name=name: order.append(name) or len(order) for name in "ABC"})
+
+    def run(name: str) -> int:
+        order.append(name)
+        return len(order)
+
+    made = interleave(2, {name: partial(run, name) for name in "ABC"})
     assert "".join(order) == "ABCCBAABCCBA"
     assert made["A"] == [[1, 6], [7, 12]]
 
