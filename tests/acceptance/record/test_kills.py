@@ -30,6 +30,9 @@ class _Memory:
     unanswered: list[Question] = field(default_factory=list)
 
     def hear(self, heard: Heard) -> None:
+        if heard.status == 503:  # too late on a busy machine: asked again like one whose answer was lost
+            self.unanswered.append(heard.question)
+            return
         assert heard.status == 200, heard.body
         key = heard.question.key
         assert self.bodies.setdefault(key, heard.body) == heard.body
@@ -46,6 +49,7 @@ def _ask_until_killed(site: Site, memory: _Memory, run: int, dice: random.Random
     """Serve, retry what the last kill left open (twice), ask under load, kill."""
     with site.serving() as (server, port):
         retries = iter([*memory.unanswered, *memory.unanswered])
+        memory.unanswered = []
         left = asyncio.run(ask_all(port, CONNECTIONS, lambda: next(retries, None), memory.hear))
         assert not left
         sample = dice.sample(sorted(memory.bodies), min(200, len(memory.bodies)))
@@ -60,7 +64,7 @@ def _ask_until_killed(site: Site, memory: _Memory, run: int, dice: random.Random
         killer = threading.Timer(dice.uniform(0.05, 0.5), server.process.kill)
         killer.start()
         before = len(memory.bodies)
-        memory.unanswered = asyncio.run(ask_all(port, CONNECTIONS, next_question, memory.hear))
+        memory.unanswered += asyncio.run(ask_all(port, CONNECTIONS, next_question, memory.hear))
         killer.join()
         assert memory.unanswered, "the kill came between two questions of everyone"
         assert len(memory.bodies) > before or run > 0
@@ -74,8 +78,11 @@ def test_no_acknowledged_verdict_is_lost_over_http(site: Site, budget: Budget) -
         _ask_until_killed(site, memory, run, dice)
     with site.serving() as (server, port):
         everything = [Question(code=code, key=key) for key, code in memory.codes.items()]
-        rest = iter([*memory.unanswered, *everything])
-        assert not asyncio.run(ask_all(port, CONNECTIONS, lambda: next(rest, None), memory.hear))
+        for _ in range(20):
+            rest = iter([*memory.unanswered, *everything])
+            memory.unanswered, everything = [], []
+            assert not asyncio.run(ask_all(port, CONNECTIONS, lambda: next(rest, None), memory.hear))  # noqa: B023
+        assert not memory.unanswered
         stop(server)
     for ordinals in memory.ordinals().values():
         assert sorted(ordinals) == list(range(1, len(ordinals) + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -116,18 +117,14 @@ class DurableStoreContract:
         self, stage: DurableStage, asking: Asking
     ) -> None:
         told = await asking.ask(1, token=KNOWN, message=b"m" * 16)
-        await self.forget(stage, asking, days=7)
+        await stage.forget(asking.at + timedelta(days=7))
         assert await asking.ask(1, token=KNOWN, message=b"m" * 16) == told
         assert (await asking.ask(1, token=KNOWN)).own_first_at == told.recorded_at
-        await self.forget(stage, asking, days=9)
+        await stage.forget(asking.at + timedelta(days=9))
         assert await stage.store.find_answer(b"m" * 16) is None
         assert (await asking.ask(1, token=KNOWN)).own_first_at == told.recorded_at
-        await self.forget(stage, asking, days=731)
+        await stage.forget(asking.at + timedelta(days=731))
         stranger = await asking.ask(1, token=KNOWN)
         assert (stranger.ordinal, stranger.own_first_at) == (4, None)
         assert stranger.first is not None
         assert (stranger.first.at, stranger.first.own) == (told.recorded_at, False)
-
-    async def forget(self, stage: DurableStage, asking: Asking, *, days: int) -> None:
-        """Drop what is older than so many days after the last query, as the binding's store does it."""
-        raise NotImplementedError

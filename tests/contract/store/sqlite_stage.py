@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from app.adapters.storage.sqlite import FoldLimits, SqliteStorage, open_sqlite, upgrade_sqlite
@@ -112,6 +113,9 @@ class SqliteStage:
                 shutil.copy(source, self.path.with_name(self.path.name + suffix))
         await self.close()
         self.storage = await open_sqlite(self.path, fold=self.fold)
+
+    async def forget(self, now: datetime) -> None:
+        await self.store.forget(now)
 
     async def other(self) -> SqliteStage:
         storage = await open_sqlite(self.path, fold=self.fold)

@@ -43,6 +43,10 @@ class DurableStage(Stage, Protocol):
 
     async def crash(self) -> None: ...
 
+    async def forget(self, now: datetime) -> None:
+        """Drop the message ids and caller tokens that may not be kept any longer at ``now``."""
+        ...
+
     async def other(self) -> DurableStage:
         """Return the same record as a second process sees it; closed with the first."""
         ...

@@ -45,10 +45,16 @@ class AnswersBeforeCommit(SqliteVerifications):
 
 
 class ChecksThenWrites(SqliteVerifications):
-    """Looks in one transaction and writes in the next."""
+    """Looks in one transaction and writes in the next; both processes look before either writes."""
+
+    def __init__(self, real: SqliteVerifications, looked: asyncio.Barrier) -> None:
+        super().__init__(real._writer)
+        self.looked = looked
 
     async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
         verdicts = await self.preview(drafts, catalogue)
+        async with asyncio.timeout(30):
+            await self.looked.wait()
         await super().record(drafts, catalogue)
         return verdicts
 
@@ -150,7 +156,8 @@ async def test_the_real_stores_keep_one_history(stage: SqliteStage) -> None:
 
 async def test_a_check_outside_the_transaction_is_caught(stage: SqliteStage) -> None:
     other = await stage.other()
-    stores = [ChecksThenWrites(side.store._writer) for side in (stage, other)]
+    looked = asyncio.Barrier(2)
+    stores = [ChecksThenWrites(side.store, looked) for side in (stage, other)]
     assert not await history_is_whole(stage, stores)
 
 

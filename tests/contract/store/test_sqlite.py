@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from tests.contract.store.durable_suite import DurableStoreContract
 from tests.contract.store.registry_suite import LabelRegistryContract
 from tests.contract.store.sqlite_stage import OFTEN, SqliteStage, prepare
-from tests.contract.store.stage import Asking, DurableStage
 from tests.contract.store.suite import VerificationStoreContract, asking
 
 __all__ = ["asking"]
@@ -33,9 +31,7 @@ class TestSqliteVerifications(VerificationStoreContract):
 
 
 class TestSqliteAsARecordThatLasts(DurableStoreContract):
-    async def forget(self, stage: DurableStage, asking: Asking, *, days: int) -> None:
-        assert isinstance(stage, SqliteStage)
-        await stage.store.forget(asking.at + timedelta(days=days))
+    pass
 
 
 class TestSqliteRegistry(LabelRegistryContract):

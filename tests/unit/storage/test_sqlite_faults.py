@@ -189,7 +189,7 @@ async def test_idle_the_store_folds_what_it_holds(tmp_path: Path, monkeypatch: p
             for _ in range(3000):
                 if db.execute("SELECT through FROM fold").fetchone()[0] == 1:
                     break
-                await asyncio.sleep(0.001)
+                await stage.catalogues.version()  # something to do meanwhile
             assert db.execute("SELECT count FROM label_history").fetchall() == [(1,)]
     finally:
         await stage.close()
