@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ class Site:
 
     folder: Path
     codes: list[str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,14 +61,16 @@ class Site:
             process.wait(30)
 
     def module(self, name: str, *words: object) -> subprocess.Popen[str]:
-        """Start one of the processes of this folder; it prints to a pipe."""
-        return subprocess.Popen(
+        """Start one of the processes of this folder; it prints to a pipe, and ends with the test at the latest."""
+        process = subprocess.Popen(
             [sys.executable, "-m", f"tests.acceptance.record.{name}", *map(str, words)],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
 
 def stop(server: Server) -> None:
@@ -77,7 +80,7 @@ def stop(server: Server) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> Iterator[Site]:
     shell = Shell(tmp_path / "data")
     shell.run("init")
     brand = shell.json("brand", "add", "--name", "青禾")["id"]
@@ -88,4 +91,10 @@ def site(tmp_path: Path) -> Site:
     shell.run("batch", "export", batch, "--out", path)
     with path.open(newline="") as file:
         codes = [row["code"] for row in csv.DictReader(file)]
-    return Site(folder=shell.folder, codes=codes)
+    site = Site(folder=shell.folder, codes=codes)
+    yield site
+    for process in site.started:
+        process.kill()
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
