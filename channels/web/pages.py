@@ -52,6 +52,7 @@ _RESULT: Final = Route(method="GET", path="/r/{result}")
 _LONGEST_AI_21: Final = 20  # GS1 General Specifications, section 3.5.2
 _LONGEST_SHOWN: Final = 200
 _ANSWER_SHOWN_FOR: Final = timedelta(minutes=10)
+_RECORD_SHOWN_FOR: Final = timedelta(seconds=COOKIE_SECONDS)  # 24 months (service rules, section 6)
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _RETRY_AFTER_S: Final = "5"
@@ -219,7 +220,7 @@ class WebAdapter:
     def _encode_record(
         self, request: InboundRequest, turn: RecordOpened, record: Record | None
     ) -> OutboundResponse:
-        if record is None:
+        if record is None or request.received_at - record.verification.recorded_at > _RECORD_SHOWN_FOR:
             return self._refusal_page(BY_KIND[RefusalKind.UNKNOWN_ADDRESS], turn.locale)
         recorded_at = record.verification.recorded_at
         reply = self._wording.reply(_announced(record), turn.locale)

@@ -148,6 +148,18 @@ async def test_the_result_is_green_for_ten_minutes_and_only_for_who_asked(
     assert "5 March 2026 at 09:12" in late.body.decode()
 
 
+async def test_a_record_has_no_page_after_24_months(visitor: Visitor, service: SampleService) -> None:
+    await visitor.open("/")
+    answer = await visitor.ask(service.code())
+    service.clock.advance(timedelta(days=730).total_seconds())
+    assert (await visitor.read(answer)).status == 200
+    service.clock.advance(1)
+    gone = await visitor.read(answer)
+    assert gone.status == 404
+    assert headline(gone) == "There is no such page"
+    assert len(service.store.facts) == 1
+
+
 async def test_reading_never_counts(visitor: Visitor, service: SampleService) -> None:
     code = service.code()
     filled = await visitor.open(f"/q/{code}", "/q/{digits}", digits=code)
