@@ -47,6 +47,12 @@ async def _prepare(settings: Settings) -> tuple[Sample, ...]:
         return await make_samples(workshop, await load_content(workshop))
 
 
+def _called() -> str:
+    """Return the command as somebody can repeat it: `make run` starts it by a relative path, not from PATH."""
+    path = sys.argv[0]
+    return path if path.endswith("/yanzhen") and not path.startswith("/") else "yanzhen"
+
+
 def _announce(settings: Settings, service: RunningService, samples: tuple[Sample, ...]) -> None:
     url = settings.public_url if settings.port else f"http://{settings.host}:{service.port}"
     write_line()
@@ -59,7 +65,7 @@ def _announce(settings: Settings, service: RunningService, samples: tuple[Sample
     for adapter in service.adapters:
         ask = adapter.manifest.how_to_ask.format(code=samples[0].code.digits, public_url=url)
         write_line(f"  {adapter.manifest.name:<5} {ask}")
-    write_line(f"  {'cli':<5} yanzhen verify {samples[0].code.digits}")
+    write_line(f"  {'cli':<5} {_called()} verify {samples[0].code.digits}")
     write_line()
     write_line(f"Serving on {url} - stop with Ctrl-C.")
     sys.stdout.flush()  # also into a pipe the table must be there while the service runs
