@@ -98,7 +98,14 @@ class Responses:
     def make(
         self, outbound: OutboundResponse, *, now: datetime, headers: Mapping[str, str], close: bool = False
     ) -> WireResponse:
-        """Return the wire form of ``outbound``. Raises ``ValueError`` for a header that holds a control character."""
+        """Return ``outbound`` for aiohttp to write. Raises ``ValueError`` for a header with a control character."""
+        head, body = self.wire(outbound, now=now, headers=headers)
+        return WireResponse(status=outbound.status, head=head, body=body, close=close)
+
+    def wire(
+        self, outbound: OutboundResponse, *, now: datetime, headers: Mapping[str, str]
+    ) -> tuple[bytes, bytes]:
+        """Return head and body as they go on the wire. Raises ``ValueError`` as :meth:`make` does."""
         body, status, extra = outbound.body, outbound.status, outbound.headers
         key = (status, outbound.content_type, extra)
         head = self._heads.get(key)
@@ -119,10 +126,8 @@ class Responses:
                 self._heads[key] = head
         date = self._date if timedelta(0) <= now - self._date_at < _SECOND else self._new_date(now)
         if status in _EMPTY_STATUSES:
-            return WireResponse(status=status, head=head + date[:-16] + b"\r\n", body=b"", close=close)
-        return WireResponse(
-            status=status, head=b"%b%b%d\r\n\r\n" % (head, date, len(body)), body=body, close=close
-        )
+            return head + date[:-16] + b"\r\n", b""
+        return b"%b%b%d\r\n\r\n" % (head, date, len(body)), body
 
     def _build(self, status: int, content_type: str, extra: tuple[tuple[str, str], ...]) -> bytes:
         text_like = content_type.startswith("text/") or content_type == "application/xml"

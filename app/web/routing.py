@@ -70,6 +70,14 @@ class Router:
         if owner is not None:
             self._owners.append((_segments(route.path), owner))
 
+    def plain_posts(self) -> Mapping[str, Endpoint]:
+        """Return the POST endpoints of exact addresses by their whole request line, for the express lane."""
+        return {
+            f"POST {path} HTTP/1.1": endpoints["POST"]
+            for path, endpoints in self._exact.items()
+            if "POST" in endpoints
+        }
+
     def find_exact(self, path: str) -> Address | None:
         """Return the address that is spelled exactly so, without named parts, or None."""
         return self._addresses.get(path)

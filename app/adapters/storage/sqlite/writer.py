@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from app.adapters.storage.sqlite.database import BUSY_TIMEOUT_S, as_store_errors, open_connection
 from app.adapters.storage.sqlite.histories import FoldLimits, Histories
-from app.core.errors import StoreUnavailable
+from app.core.errors import CatalogueChanged, StoreUnavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, Histories], T]
@@ -97,6 +97,9 @@ class Writer:
             try:
                 result = work(connection, self._histories)
                 connection.execute("COMMIT" if keep else "ROLLBACK")
+            except CatalogueChanged:  # raised before anything was touched: what is in memory still holds
+                connection.execute("ROLLBACK")
+                raise
             except BaseException:
                 self._histories.reset()
                 if connection.in_transaction:
