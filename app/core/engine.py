@@ -81,7 +81,8 @@ class VerificationEngine:
 
     async def start(self) -> None:
         """Load the catalogue. Raises ``StoreUnavailable``."""
-        self._loop = asyncio.get_running_loop()  # kept, because asking for it costs a system call on Python 3.11
+        # kept, because asking for it costs a system call on Python 3.11
+        self._loop = asyncio.get_running_loop()
         self._catalogue = await self._catalogues.load()
 
     async def close(self) -> None:

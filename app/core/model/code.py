@@ -16,6 +16,7 @@ from app.core.model.value import value
 PRESET_LENGTHS: Final = frozenset({16, 20, 24})
 MAX_TEXT_CHARS: Final = 4096
 MAX_DIGITS: Final = 64
+_SLIP_DIGITS: Final = 1  # one digit too many is a slip, not a code beside another number
 MAX_READINGS: Final = 3  # proofs a message may cost: service rules, section 2
 
 _HANZI_DIGITS: Final = {char: str(n) for n, chars in enumerate(
@@ -24,11 +25,13 @@ _HANZI_DIGITS: Final = {char: str(n) for n, chars in enumerate(
 _HANZI_RUN: Final = re.compile(
     f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])"
 )
+# zero-width characters and marks of direction, which chat programs leave in pasted digits
+_INVISIBLE: Final = dict.fromkeys((0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF))
 _LOOKALIKES: Final = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
 # The look-ahead finds the one digit that makes a word a number; possessive, or a long word would cost its square.
 _LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]*[0-9])[0-9OolI]++(?![A-Za-z0-9])")
 _LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
-_GROUP: Final = re.compile(r"[0-9]+(?:[\s\-\u2010-\u2015_.,·・，、()]{1,4}[0-9]+)*")
+_GROUP: Final = re.compile(r"[0-9]+(?:[\s\-\u2010-\u2015_.,·・，、()]{1,8}[0-9]+)*")
 _RUN: Final = re.compile(r"[0-9]+")
 
 
@@ -93,22 +96,24 @@ def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] 
     for candidates in (linked, runs, ("".join(group) for group in groups)):
         sound += [digits for digits in candidates if len(digits) in lengths and check_digits_hold(digits)]
     distinct = list(dict.fromkeys(sound))
-    if not distinct:
-        windows = [w for group in groups for w in _joined_windows(group, lengths)]
-        windows += [w for group in groups for w in _sliding_windows("".join(group), lengths)]
-        distinct = list(dict.fromkeys(windows))
-        more_codes = False
-    else:
-        more_codes = len(distinct) > 1
-    if not distinct:
-        distinct = [_attempt(linked, runs, groups, lengths)]
-    codes = tuple(Code(digits=digits[:MAX_DIGITS], entry=entry) for digits in distinct[:MAX_READINGS])
-    return Reading(code=codes[0], others=() if more_codes else codes[1:], more_codes=more_codes)
+    if distinct:
+        return Reading(code=Code(digits=distinct[0], entry=entry), more_codes=len(distinct) > 1)
+    # Nothing whole reads as a code. An attempt of a live length comes first, so that a slip stays a slip; digits cut
+    # out of others satisfy the check digits by chance once in 97 times, so they answer only if they prove to be a
+    # label's, those that begin and end where the sender paused before the rest.
+    attempt = _attempt(linked, runs, groups, lengths)
+    joined = [window for group in groups for window in _joined_windows(group, lengths)]
+    cut = [window for group in groups for window in _sliding_windows("".join(group), lengths)]
+    ordered = [attempt, *joined, *cut] if len(attempt) in lengths else [*joined, attempt, *cut]
+    readings = list(dict.fromkeys(ordered))[:MAX_READINGS]
+    code, *others = (Code(digits=digits[:MAX_DIGITS], entry=entry) for digits in readings)
+    return Reading(code=code, others=tuple(others))
 
 
 def _plain(text: str) -> str:
     """Turn every decimal digit of any script, written-out hanzi digits and look-alike letters into ASCII digits."""
     if not text.isascii():
+        text = text.translate(_INVISIBLE)
         text = unicodedata.normalize("NFKC", text)[:MAX_TEXT_CHARS]  # one character may become eighteen
         text = "".join(map(_ascii_digit, text))
         text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS[c] for c in m[0]), text)
@@ -124,13 +129,14 @@ def _joined_windows(group: list[str], lengths: frozenset[int]) -> list[str]:
     """Return joins of neighbouring runs of one group that have a live length and sound check digits."""
     found = []
     longest = max(lengths)
+    whole = sum(map(len, group))
     for start in range(min(len(group), 256)):
         joined = ""
         for run in group[start:]:
             joined += run
             if len(joined) > longest:
                 break
-            if len(joined) in lengths and check_digits_hold(joined):
+            if len(joined) in lengths and whole - len(joined) > _SLIP_DIGITS and check_digits_hold(joined):
                 found.append(joined)
     return found
 
@@ -139,6 +145,8 @@ def _sliding_windows(digits: str, lengths: frozenset[int]) -> list[str]:
     """Return windows of a longer digit string that have a live length and sound check digits, longest first."""
     found = []
     for length in sorted(lengths, reverse=True):
+        if len(digits) - length <= _SLIP_DIGITS:
+            continue
         for start in range(len(digits) - length + 1):
             window = digits[start : start + length]
             if check_digits_hold(window):

@@ -63,7 +63,6 @@ def fours(digits: str, between: str = " ") -> str:
         f"😀{A}😀",
         f"'; DROP TABLE verification; -- {A}",
         f"\ufeff{A}",
-        f"{A}0",  # a digit too many at the end: the check digits tell
         f"\u202e{A}\u202c",
     ],
 )
@@ -179,3 +178,16 @@ def test_every_decimal_digit_of_unicode_counts() -> None:
         value = unicodedata.decimal(char, -1)
         if value >= 0 and unicodedata.normalize("NFKC", char) == char:
             assert read_codes(char * 16).code.digits == str(value) * 16
+
+
+@pytest.mark.parametrize("text", [f"{A}0", f"7{A}", A[:-1], A[1:]])
+def test_one_digit_too_many_or_too_few_is_no_code(text: str) -> None:
+    reading = read_codes(text)
+    assert len(reading.code.digits) in {len(A) - 1, len(A) + 1}
+    assert all(other.digits != A for other in reading.others)
+
+
+@pytest.mark.parametrize("place", range(20))
+def test_a_slip_in_groups_stays_the_attempt(place: int) -> None:
+    wrong = A[:place] + str((int(A[place]) + 1) % 10) + A[place + 1 :]
+    assert read_codes(Code(digits=wrong).grouped()).code.digits == wrong
