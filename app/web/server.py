@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from app.web import problems
 from app.web.addresses import ClientAddresses, Network, find_address
 from app.web.api.docs_page import docs_answer
 from app.web.api.document import openapi_answer
+from app.web.broken_requests import PlainServer
 from app.web.express import ExpressLane, PlainPost
 from app.web.health import Health
 from app.web.responses import Responses
@@ -48,7 +50,8 @@ class ServerOptions:
     """Where to listen and whom to believe.
 
     ``port`` 0 takes a free one. ``metrics_from`` may read ``/metrics``. ``drain_s`` is how long requests under way
-    may finish at the stop, ``body_deadline_s`` how long a body may take to arrive.
+    may finish at the stop, ``body_deadline_s`` how long a body may take to arrive. Without ``express`` every request
+    takes aiohttp's way, to compare the two.
     """
 
     public_url: str
@@ -56,6 +59,7 @@ class ServerOptions:
     port: int = 8315
     trusted_proxies: tuple[Network, ...] = ()
     metrics_from: tuple[Network, ...] = ()
+    express: bool = True
     drain_s: float = 20.0
     body_deadline_s: float = 10.0
     reuse_port: bool = False
@@ -113,7 +117,7 @@ class WebServer:
 
     async def start(self) -> None:
         """Listen. Raises ``OSError`` where the address cannot be taken."""
-        server = web.Server(
+        server = PlainServer(
             self.serve,
             access_log=None,
             logger=_protocol_log(),
@@ -121,10 +125,11 @@ class WebServer:
             lingering_time=_LINGER_S,
             auto_decompress=False,  # signatures are over the bytes as sent, and a small body must stay small
         )
+        server.refuse = self._refuse_broken
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.drain_s)
         await self._runner.setup()
         self._lane = ExpressLane(
-            endpoints=self._router.plain_posts(),
+            endpoints=self._router.plain_posts() if self._options.express else {},
             answer=self._answer_express,
             usual=server,
             idle_s=_KEEP_ALIVE_S,
@@ -233,6 +238,12 @@ class WebServer:
         except Exception as error:  # noqa: BLE001 - a channel that cannot even refuse
             self._journal.failed("refusal_failed", error)
             return problems.refuse(refusal)
+
+    def _refuse_broken(self, status: int) -> web.StreamResponse:
+        """Answer what aiohttp could not read (4xx) or carry (5xx)."""
+        kind = RefusalKind.MALFORMED if status < HTTPStatus.INTERNAL_SERVER_ERROR else RefusalKind.INTERNAL
+        outbound = problems.refuse(Refusal(kind=kind))
+        return self._responses.make(outbound, now=self._clock.now(), headers={}, close=True)
 
     def _refuse_method(self, request: web.BaseRequest, address: Address, now: datetime) -> web.StreamResponse:
         endpoint = next(iter(address.endpoints.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ def open_connection(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """
     mode = "rwc" if create else "rw"
     with as_store_errors(f"Opening the database {path}"):
+        if create and not path.exists():  # SQLite gives its log and shared memory the file's own permissions
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
