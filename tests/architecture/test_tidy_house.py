@@ -60,6 +60,10 @@ def test_every_module_says_its_job_in_one_to_five_lines() -> None:
     assert wrong == []
 
 
+# overridden, so the name is not ours to choose
+AIOHTTPS_OWN_NAME = "app/web/broken_requests.py: handle_error"
+
+
 def test_names_are_the_fields_words() -> None:
     wrong = [name_of(path) for path in PRODUCT if path.stem in FORBIDDEN_MODULES]
     for path in PRODUCT:
@@ -68,7 +72,7 @@ def test_names_are_the_fields_words() -> None:
                 wrong.append(f"{name_of(path)}: class {node.name}")
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and FORBIDDEN_VERBS.match(node.name):
                 wrong.append(f"{name_of(path)}: {node.name}")
-    assert wrong == []
+    assert wrong == [AIOHTTPS_OWN_NAME]
 
 
 # -- what may happen at import ----------------------------------------------------------------------------------
