@@ -108,6 +108,8 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         )
         await _listen(server, settings)
         parts.push_async_callback(server.stop)
+        tables = asyncio.create_task(asyncio.to_thread(keys.recogniser.tabulate))
+        parts.push_async_callback(_end, tables)
         housekeeper = asyncio.create_task(_keep_house(storage, clock, journal))
         parts.push_async_callback(_end, housekeeper)
         # what start-up made lives as long as the process: keep the collector from walking it again and again

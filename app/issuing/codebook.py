@@ -17,6 +17,7 @@ from app.core.errors import KeyMissing
 from app.core.model.check_digits import check_digits_for
 from app.core.model.label import SERIALS_PER_LAYOUT
 from app.issuing.ff1 import FF1
+from app.issuing.permutation_table import PermutationTable
 
 TAG_DIGITS: Final = 7
 CHECK_DIGITS: Final = 2
@@ -134,7 +135,7 @@ class Codebook:
     string that no layout has; nothing here tells whether a label was ever issued.
     """
 
-    __slots__ = ("_permutations", "_tag_keys")
+    __slots__ = ("_permutations", "_tables", "_tag_keys")
 
     def __init__(self, *, permutation_keys: Mapping[int, bytes], tag_keys: Mapping[int, bytes]) -> None:
         if any(len(key) != KEY_BYTES for key in (*permutation_keys.values(), *tag_keys.values())):
@@ -143,6 +144,7 @@ class Codebook:
             digits: FF1(key, radix=10, length=LAYOUTS[digits].serial_digits)
             for digits, key in permutation_keys.items()
         }
+        self._tables: dict[int, PermutationTable] = {}
         self._tag_keys = {key_id: TagKey(key_id=key_id, key=key) for key_id, key in tag_keys.items()}
 
     def permutation(self, layout: int) -> FF1:
@@ -180,8 +182,22 @@ class Codebook:
         layout = len(digits)
         if layout not in LAYOUTS:
             raise ValueError("no code layout has this length")
-        serial = self.permutation(layout).decrypt(int(digits[: -TAG_DIGITS - CHECK_DIGITS]))
+        permuted = int(digits[: -TAG_DIGITS - CHECK_DIGITS])
+        table = self._tables.get(layout)
+        serial = table.decrypt(permuted) if table is not None else self.permutation(layout).decrypt(permuted)
         return layout * SERIALS_PER_LAYOUT + serial
+
+    def tabulate(self) -> None:
+        """Open codes by table from now on, where the layout is short enough; takes a while, see PermutationTable."""
+        for layout, permutation in self._permutations.items():
+            if layout not in self._tables and PermutationTable.fits(permutation):
+                self._tables[layout] = PermutationTable(permutation)
+
+    def adopt_tables(self, other: Codebook) -> None:
+        """Take over the tables of a codebook made from the same permutation keys."""
+        for layout, table in other._tables.items():
+            if self.permutation(layout).masks == other.permutation(layout).masks:
+                self._tables[layout] = table
 
     def prove(self, digits: str, *, tag_key_id: int) -> bool:
         """Tell whether the tag within the digits is the one that this key makes; one AES block.

@@ -56,9 +56,12 @@ class CodebookRecogniser:
         """Read the keys again; if that fails the old ones stay and `failure` says why."""
         try:
             ring = self._load()
+            codebook = ring.codebook()
+            if self._keys is not None:
+                codebook.adopt_tables(self._keys.codebook)
             self._keys = _Keys(
                 ring=ring,
-                codebook=ring.codebook(),
+                codebook=codebook,
                 codes=KeyedDigest(ring.secret(SecretName.DIGEST).key),
                 messages=KeyedDigest(ring.secret(SecretName.MESSAGE).key),
             )
@@ -66,6 +69,15 @@ class CodebookRecogniser:
         except (KeyFileInvalid, KeyMissing) as error:
             self.failure = error
         self._fits_for = None
+
+    def tabulate(self) -> None:
+        """Make recognition quicker, at the price of 0.1 s and 22 MB; to be called from another thread."""
+        keys = self._keys
+        if keys is None:
+            return
+        keys.codebook.tabulate()
+        if self._keys is not keys and self._keys is not None:
+            self._keys.codebook.adopt_tables(keys.codebook)
 
     def keys_fit(self, catalogue: Catalogue) -> bool:
         """Tell whether every key that the catalogue's data was made with is present and the same."""
@@ -75,7 +87,7 @@ class CodebookRecogniser:
         return self._fits
 
     def recognise(self, code: Code, catalogue: Catalogue) -> Recognition:
-        """Return the serial whose label carries this code, or why there is none; no I/O, about 8 microseconds."""
+        """Return the serial whose label carries this code, or why there is none; no I/O, 6 to 10 us."""
         keys = self._keys
         if keys is None or not self.keys_fit(catalogue):
             return _KEYS_MISSING
