@@ -7,7 +7,7 @@ own repeat > first; every lower fact goes to ``reasons`` (service rules, section
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, TypeGuard
+from typing import Final, TypeGuard, cast
 
 from app.core.model.label import Disclosure, Label, LabelState, Thresholds
 from app.core.model.value import value
@@ -40,8 +40,11 @@ def label_outcomes(label: Label | None) -> tuple[Outcome, ...]:
     """Return what the label's own state says, strongest first; empty for a label in circulation."""
     if label is None:
         return (Outcome.NOT_FOUND,)
+    recalled = label.batch.recalled
+    if label.state is LabelState.ACTIVE and not recalled:  # nearly every query
+        return ()
     state = _STATE_OUTCOMES.get(label.state)
-    if label.batch.recalled:
+    if recalled:
         return (Outcome.RECALLED, state) if state else (Outcome.RECALLED,)
     return (state,) if state else ()
 
@@ -93,7 +96,7 @@ def decide(
     reasons: tuple[Outcome | Detail, ...] = label_outcomes(label)
     if history is not None:
         reasons += _count_outcomes(history, thresholds, recorded_at)
-    outcome, reasons = Outcome(reasons[0]), reasons[1:]
+    outcome, reasons = cast(Outcome, reasons[0]), reasons[1:]
     disclosure = batch.product.brand.disclosure
     if outcome in UNDISCLOSED and disclosure is Disclosure.MINIMAL:
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)

@@ -52,8 +52,10 @@ async def group(folder: Path) -> AsyncIterator[Ask]:
     """Yield a query to the real engine, recogniser and store."""
     clock = SystemClock()
     storage = await open_sqlite(folder / "yanzhen.db")
+    recogniser = CodebookRecogniser(KeyFile(folder / "keys.json").load)
+    recogniser.tabulate()  # as the service does beside its start
     engine = VerificationEngine(
-        recogniser=CodebookRecogniser(KeyFile(folder / "keys.json").load),
+        recogniser=recogniser,
         store=storage.verifications,
         catalogues=storage.catalogues,
         cache=MemoryCache(clock),
