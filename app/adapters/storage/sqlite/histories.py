@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from app.adapters.storage.sqlite.many_rows import put_rows
 from app.adapters.storage.sqlite.rows import from_micros
 from app.core.model.verdict import First
 from app.core.model.verification import History
@@ -33,13 +34,10 @@ _LABEL_CALLERS = (
     " WHERE (serial, caller) IN (VALUES {})"
 )
 _FOLD_LABEL = (
-    "INSERT INTO label_history VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (serial) DO UPDATE SET"
-    " count = max(count, excluded.count), first_caller_count = max(first_caller_count, excluded.first_caller_count)"
+    "ON CONFLICT (serial) DO UPDATE SET count = max(count, excluded.count),"
+    " first_caller_count = max(first_caller_count, excluded.first_caller_count)"
 )
-_FOLD_CALLER = (
-    "INSERT INTO label_caller VALUES (?, ?, ?, ?) ON CONFLICT (serial, caller) DO UPDATE SET"
-    " count = max(count, excluded.count)"
-)
+_FOLD_CALLER = "ON CONFLICT (serial, caller) DO UPDATE SET count = max(count, excluded.count)"
 
 
 def spare_marks(count: int) -> int:
@@ -215,26 +213,24 @@ class Histories:
             self._folding, self._fresh = self._fresh, {}
             self._order = sorted(self._folding, reverse=True)
             self._goal, self._facts = self.last_id, 0
-        rows, callers = [], []
+        rows: list[Any] = []
+        callers: list[Any] = []
         for _ in range(min(labels, len(self._order))):
             serial = self._order.pop()
             state = self._folding[serial]
-            rows.append(
-                (
-                    serial,
-                    state.count,
-                    state.first_at,
-                    state.first_channel,
-                    state.first_place,
-                    state.first_caller,
-                    state.first_caller_count,
-                )
+            rows += (
+                serial,
+                state.count,
+                state.first_at,
+                state.first_channel,
+                state.first_place,
+                state.first_caller,
+                state.first_caller_count,
             )
-            if state.others:
-                callers += [(serial, caller, count, at) for caller, (count, at) in state.others.items()]
-        self._connection.executemany(_FOLD_LABEL, rows)
-        if callers:
-            self._connection.executemany(_FOLD_CALLER, callers)
+            for caller, (count, at) in (state.others or {}).items():
+                callers += (serial, caller, count, at)
+        put_rows(self._connection, "label_history", 7, rows, _FOLD_LABEL)
+        put_rows(self._connection, "label_caller", 4, callers, _FOLD_CALLER)
         if not self._order:
             self._connection.execute("UPDATE fold SET through = max(through, ?)", (self._goal,))
             self._folding = {}

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from app.adapters.storage.sqlite.histories import Histories, spare_marks
+from app.adapters.storage.sqlite.many_rows import put_rows
 from app.adapters.storage.sqlite.rows import reasons_to_text, to_micros, verdict_from_bytes, verdict_to_bytes
 from app.core.errors import CatalogueChanged
 from app.core.model.catalogue import Catalogue
@@ -21,7 +22,6 @@ from app.core.rules import decide, gets_ordinal
 
 _PRESENT = "SELECT version, (SELECT max(id) FROM verification) FROM catalogue_version"
 _FACT_COLUMNS: Final = 12
-_ROWS_PER_STATEMENT: Final = 128
 _REFERENCE_BITS: Final = 62
 
 
@@ -59,7 +59,7 @@ def record_drafts(
             row = (draft.message_key, to_micros(draft.received_at), verdict_to_bytes(verdict))
             connection.execute("INSERT INTO message (key, at, verdict) VALUES (?, ?, ?)", row)
         verdicts.append(verdict)
-    _append_facts(connection, facts)
+    put_rows(connection, "verification", _FACT_COLUMNS, facts)
     histories.last_id = last_id
     if histories.fold_is_due:
         histories.fold(max(histories.limits.slice, 2 * len(drafts)))
@@ -93,28 +93,6 @@ def _decide(
         decision.policy,
     )
     return decision.verdict
-
-
-def _append_facts(connection: sqlite3.Connection, columns: list[Any]) -> None:
-    """Append facts, at most 128 in a statement: as many prepared statements as there are sizes, one step a batch."""
-    start, left = 0, len(columns) // _FACT_COLUMNS
-    while left:
-        rows = min(_ROWS_PER_STATEMENT, left)
-        end = start + rows * _FACT_COLUMNS
-        connection.execute(_append_statement(rows), columns[start:end])
-        start, left = end, left - rows
-
-
-_append_statements: dict[int, str] = {}
-
-
-def _append_statement(rows: int) -> str:
-    statement = _append_statements.get(rows)
-    if statement is None:
-        row = f"({','.join('?' * _FACT_COLUMNS)})"
-        statement = f"INSERT INTO verification VALUES {','.join([row] * rows)}"  # noqa: S608 - marks only
-        _append_statements[rows] = statement
-    return statement
 
 
 def _stored_answers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes | None, Verdict]:
