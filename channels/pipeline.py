@@ -98,10 +98,8 @@ class Pipeline:
                     await asyncio.sleep(admission.slow_ms / 1000)
                 deadline_ms = max(left_ms - admission.slow_ms, 1)
                 verdict = await self._engine.verify(request, deadline_ms=deadline_ms)
-                if verdict.wrong_code:
-                    # each reading was a guess (service rules, section 2)
-                    for _ in (request.code, *request.other_readings):
-                        await self._throttle.note_wrong(turn.subjects)
+                for _ in range(_wrong_guesses(request, verdict)):
+                    await self._throttle.note_wrong(turn.subjects)
         took_ms = (self._clock.monotonic_s() - started) * 1000
         self._journal.answered(request, verdict, duplicate=duplicate, took_ms=took_ms)
         return verdict
@@ -130,3 +128,13 @@ class Pipeline:
             self._journal.failed("find_record_failed", error)
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
         return adapter.encode(inbound, turn, None, record)
+
+
+def _wrong_guesses(request: VerificationRequest, verdict: Verdict) -> int:
+    """Return how many wrong codes an answer stands for: every further reading was put to the proof as well.
+
+    A slip or a wrong length is no guess, but digits cut out of it are (service rules, section 2).
+    """
+    if verdict.wrong_code:
+        return 1 + len(request.other_readings)
+    return len(request.other_readings) if verdict.outcome is Outcome.MISTYPED else 0

@@ -55,7 +55,7 @@ def test_a_server_without_its_keys_guesses_nothing(stock: Stock) -> None:
         kept.rename(keys)
         stock.shell.run("batch", "activate", stock.batch)
         assert server.verify(stock.codes[0])[0] == 503
-        assert "keys_unusable" in server.log.read_text()
+    assert "keys_unusable" in server.log.read_text()
     with stock.shell.serving() as server:
         assert server.verify(stock.codes[0])[1]["outcome"] == "first"
 
