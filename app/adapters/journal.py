@@ -19,6 +19,7 @@ ANSWER_BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0
 COMMIT_BUCKETS_MS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 DRAFT_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _MOST_EVENTS: Final = 64
+_MOST_PAIRS: Final = 256  # of channel and event
 _INFO: Final = 20
 
 
@@ -50,6 +51,7 @@ class Tallies:
     answer_ms: dict[str, Histogram] = field(default_factory=dict)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, reason)
     failures: Counter[str] = field(default_factory=Counter)
+    messages: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, event)
     commit_ms: Histogram = field(default_factory=lambda: Histogram(COMMIT_BUCKETS_MS))
     commit_drafts: Histogram = field(default_factory=lambda: Histogram(DRAFT_BUCKETS))
     uncounted: int = 0
@@ -110,6 +112,14 @@ class ServiceJournal:
         with self._lock:
             self._tallies.commit_drafts.note(drafts)
             self._tallies.commit_ms.note(took_ms)
+
+    def counted(self, event: str, channel: str, number: int = 1) -> None:
+        """Count something that happened to a message."""
+        key = (channel, str(event))
+        with self._lock:
+            messages = self._tallies.messages
+            known = key in messages or len(messages) < _MOST_PAIRS
+            messages[key if known else ("other", "other")] += number
 
     def failed(self, event: str, error: BaseException) -> None:
         """Write an unexpected failure with its traceback, masked."""

@@ -42,6 +42,9 @@ class JournalCollector(Collector):
         yield _counter(
             "yanzhen_refusals", "Requests refused unread.", ("channel", "reason"), dict(tallies.refusals)
         )
+        yield _counter(
+            "yanzhen_messages", "What happened to messages.", ("channel", "event"), dict(tallies.messages)
+        )
         for name, text, counts in (
             ("duplicates", "Retries answered with the stored verdict.", tallies.duplicates),
             ("wrong_codes", "Answers that count as a wrong code.", tallies.wrong_codes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from app.core.model.verdict import Verdict
@@ -16,6 +17,7 @@ class RecordingJournal:
     refusals: list[tuple[str, str]] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
     failures: list[tuple[str, BaseException]] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, channel)
 
     def answered(
         self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
@@ -27,6 +29,9 @@ class RecordingJournal:
 
     def committed(self, drafts: int, took_ms: float) -> None:
         self.commits.append(drafts)
+
+    def counted(self, event: str, channel: str, number: int = 1) -> None:
+        self.counts[event, channel] += number
 
     def failed(self, event: str, error: BaseException) -> None:
         self.failures.append((event, error))

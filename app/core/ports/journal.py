@@ -25,6 +25,10 @@ class Journal(Protocol):
         """Note one group commit."""
         ...
 
+    def counted(self, event: str, channel: str, number: int = 1) -> None:
+        """Count something that happened to a message (silenced, pushed, resent). ``event`` is a constant name."""
+        ...
+
     def failed(self, event: str, error: BaseException) -> None:
         """Note an unexpected failure, for the operator."""
         ...

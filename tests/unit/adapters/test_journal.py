@@ -85,6 +85,8 @@ def test_metrics_show_what_happened(logs: Logs) -> None:
     journal.refused("web", "malformed")
     journal.committed(3, 0.7)
     journal.failed("x", ValueError())
+    journal.counted("pushed", "sms")
+    journal.counted("pushed", "sms", 2)
     text = PrometheusMetrics(journal, version="1.2.3").render().decode()
     for line in (
         'yanzhen_build{version="1.2.3"} 1.0',
@@ -95,6 +97,7 @@ def test_metrics_show_what_happened(logs: Logs) -> None:
         'yanzhen_queue_rejects_total{channel="api"} 1.0',
         'yanzhen_refusals_total{channel="web",reason="malformed"} 1.0',
         'yanzhen_failures_total{event="x"} 1.0',
+        'yanzhen_messages_total{channel="sms",event="pushed"} 3.0',
         'yanzhen_answer_seconds_bucket{channel="api",le="0.001"} 1.0',
         'yanzhen_answer_seconds_bucket{channel="api",le="0.005"} 3.0',
         'yanzhen_answer_seconds_bucket{channel="api",le="+Inf"} 4.0',
@@ -111,6 +114,9 @@ def test_labels_stay_few_whatever_fails(logs: Logs) -> None:
     journal = ServiceJournal(logs)
     for number in range(500):
         journal.failed(f"event {number}", ValueError())
+        journal.counted(f"event {number}", "sms")
+    assert len(journal.tallies().messages) == 257
+    assert journal.tallies().messages["other", "other"] == 244
     assert len(journal.tallies().failures) == 65
     assert journal.tallies().failures["other"] == 436
 
