@@ -83,8 +83,45 @@ def _networks(value: object) -> object:
     return tuple(_network(word) for word in words) if isinstance(words, list | tuple) else words
 
 
+def _secrets(value: object) -> object:
+    """Let secrets be written as one text with commas; ``file:/path`` stands for the lines of that file."""
+    words = _words(value)
+    if not isinstance(words, list | tuple):
+        return words
+    found: list[object] = []
+    for word in words:
+        text = word.get_secret_value() if isinstance(word, SecretStr) else word
+        if not isinstance(text, str) or not text.startswith("file:"):
+            found.append(word)
+            continue
+        try:
+            lines = Path(text.removeprefix("file:")).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            raise ValueError("names a file that cannot be read; check the path after file:") from None
+        found.extend(line.strip() for line in lines if line.strip())
+    return tuple(found)
+
+
+def _secret(value: object) -> object:
+    found = _secrets((value,)) if isinstance(value, str | SecretStr) else value
+    if isinstance(found, tuple):
+        return found[0] if found else ""
+    return found
+
+
+def _call_address(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("must be an address like http://127.0.0.1:13013/cgi-bin/sendsms, or empty")
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+CallAddress = Annotated[str, AfterValidator(_call_address)]
+LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 Count = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 
 
@@ -109,6 +146,82 @@ class EngineSettings(_Part):
         4096, description="Verifications that may wait for a commit; beyond it: unavailable."
     )
     batch: Count = Field(1024, description="Verifications that may share one commit.")
+
+
+class TwilioSettings(_Part):
+    """Text messages through Twilio; set up once it has an auth token."""
+
+    auth_tokens: Secrets = Field(
+        (),
+        description="The account's auth token; two, with a comma, while they rotate: our calls use the first.",
+    )
+    account_sid: str = Field("", description="The account's id; without it no reply can be pushed later.")
+    api_url: CallAddress = Field("", description="Another address of the provider's API, for a relay.")
+
+
+class KannelSettings(_Part):
+    """Text messages through a Kannel gateway; set up once it has a secret."""
+
+    secret: Secrets = Field(
+        (), description="What stands in the path of the get-url; two, with a comma, while they rotate."
+    )
+    allow_from: Networks = Field(
+        LOOPBACK, description="Where the gateway asks from, as addresses or networks."
+    )
+    send_url: CallAddress = Field(
+        "", description="The sendsms address of smsbox; without it no reply can be pushed later."
+    )
+    send_username: str = Field("", description="The sendsms user's name.")
+    send_password: Secret = Field(SecretStr(""), description="The sendsms user's password.")
+
+
+class SmppSettings(_Part):
+    """Text messages through a bind to a message centre (SMPP 3.4); set up once it has a host."""
+
+    host: str = Field("", description="The message centre's address.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(2775, description="The message centre's port.")
+    system_id: str = Field("", max_length=15, description="The name to bind with.")
+    password: Annotated[Secret, Field(max_length=8)] = Field(
+        SecretStr(""), description="The password to bind with, at most 8 characters."
+    )
+    system_type: str = Field("", max_length=12, description="The system type, where the carrier gave one.")
+    addresses: Words = Field((), description="Our own numbers; none takes the texts to every number.")
+
+
+class GatewaySettings(_Part):
+    """Text messages through HTTP gateways described by data; set up once it has a file."""
+
+    files: Words = Field((), description="Descriptions: alibaba, tencent, baidu, or paths of TOML files.")
+    secrets: Secrets = Field(
+        (), description="What stands in the path of the callback; two, with a comma, while they rotate."
+    )
+    allow_from: Networks = Field(
+        LOOPBACK, description="Where the gateways call from, as addresses or networks."
+    )
+    credentials: Secrets = Field(
+        (), description="Values for the [send] part of descriptions, as name=value with commas."
+    )
+    reply_by: str = Field(
+        "", description="Which way replies leave where a description has no [send]: twilio, kannel or smpp."
+    )
+
+
+class SmsSettings(_Part):
+    """Text messages: signature, caps, and a section for each provider."""
+
+    signature: str = Field("验真", max_length=6, description="What stands in brackets before a Chinese text.")
+    signature_en: str = Field("Yanzhen", max_length=12, description="What an English text begins with.")
+    per_number_per_day: Count = Field(30, description="Texts a day that one number may cost.")
+    per_day: Count = Field(20_000, description="Texts a day that all numbers together may cost.")
+    twilio: TwilioSettings = Field(TwilioSettings(), description="Twilio.")
+    kannel: KannelSettings = Field(KannelSettings(), description="Kannel.")
+    smpp: SmppSettings = Field(SmppSettings(), description="SMPP.")
+    gateway: GatewaySettings = Field(GatewaySettings(), description="HTTP gateways.")
+
+    @property
+    def any_provider(self) -> bool:
+        """True where at least one provider is set up."""
+        return bool(self.twilio.auth_tokens or self.kannel.secret or self.smpp.host or self.gateway.files)
 
 
 def _data_file(name: str) -> Callable[[dict[str, Any]], Path]:
@@ -160,7 +273,7 @@ class Settings(BaseSettings):
         (), description="Proxies whose X-Forwarded-For is believed, as addresses or networks."
     )
     metrics_from: Networks = Field(
-        (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+        LOOPBACK,
         description="Who may read /metrics, as addresses or networks; not counting trusted proxies.",
     )
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
@@ -170,6 +283,7 @@ class Settings(BaseSettings):
         ThrottleSettings(), description="Limits on how often somebody may ask."
     )
     engine: EngineSettings = Field(EngineSettings(), description="Bounds of the group commit.")
+    sms: SmsSettings = Field(SmsSettings(), description="Text messages.")
 
     @property
     def database_path(self) -> Path:
@@ -213,25 +327,27 @@ class SettingHelp:
 
 def describe_settings() -> Iterator[SettingHelp]:
     """Yield every setting, those of sections last."""
+    yield from _describe("", Settings.model_fields)
+
+
+def _describe(parent: str, fields: Mapping[str, FieldInfo]) -> Iterator[SettingHelp]:
     sections: list[tuple[str, Mapping[str, FieldInfo]]] = []
-    plain: dict[str, FieldInfo] = {}
-    for name, field in Settings.model_fields.items():
+    for name, field in fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            sections.append((f"{name}.", field.annotation.model_fields))
-        else:
-            plain[name] = field
-    for parent, fields in (("", plain), *sections):
-        for name, field in fields.items():
-            path = f"{parent}{name}"
-            extra = field.json_schema_extra
-            shown = extra["shown"] if isinstance(extra, dict) else None
-            yield SettingHelp(
-                path=path,
-                environment=f"{PREFIX}{path.replace('.', _NESTED)}".upper(),
-                default=field.get_default() if shown is None else shown,
-                follows=shown is not None,
-                help=field.description or "",
-            )
+            sections.append((f"{parent}{name}.", field.annotation.model_fields))
+            continue
+        path = f"{parent}{name}"
+        extra = field.json_schema_extra
+        shown = extra["shown"] if isinstance(extra, dict) else None
+        yield SettingHelp(
+            path=path,
+            environment=f"{PREFIX}{path.replace('.', _NESTED)}".upper(),
+            default=field.get_default() if shown is None else shown,
+            follows=shown is not None,
+            help=field.description or "",
+        )
+    for path, inner in sections:
+        yield from _describe(path, inner)
 
 
 def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:

@@ -13,13 +13,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from app.core.errors import YanzhenError
-from app.core.model.caller import Caller
 from app.core.model.value import value
-from app.core.model.verdict import VerificationId
-from app.core.model.verification import Record, VerificationRequest
+from app.core.model.verification import Record
 from app.core.ports.clock import Clock
+from app.core.ports.http_calls import HttpCalls
 from app.core.ports.identities import Identities
-from app.core.ports.throttle import ThrottleSubject as ThrottleSubject  # noqa: PLC0414 - for the channels
+from app.core.ports.places import Places
+from channels.turns import Turn
 from channels.wording.reply import Reply, Wording
 
 
@@ -36,12 +36,15 @@ class Route:
 class ChannelManifest:
     """What a channel is: ``name`` stands in every recorded fact, ``deadline_ms`` is the service rules' figure.
 
-    ``how_to_ask`` is one line for the table of samples, with ``{code}`` and ``{public_url}`` to fill.
+    ``how_to_ask`` is one line for the table of samples, with ``{code}`` and ``{public_url}`` to fill. ``pushes`` and
+    ``listens`` declare the abilities of ``channels.abilities``.
     """
 
     name: str
     deadline_ms: int
     how_to_ask: str
+    pushes: bool = False
+    listens: bool = False
     locales: tuple[str, ...] = ("zh-CN", "en")
 
 
@@ -70,69 +73,6 @@ class OutboundResponse:
     body: bytes = b""
     content_type: str = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
-
-
-@value
-class CodeSubmitted:
-    """Somebody asks about a code: the only turn that reaches the engine. ``more_codes``: a second one stood there.
-
-    ``subjects`` are whom the limits count this query for.
-    """
-
-    request: VerificationRequest
-    subjects: tuple[ThrottleSubject, ...] = ()
-    more_codes: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandGiven:
-    """Anything else the caller wants: open a page, help, language, opt-out, report."""
-
-    kind: str
-    argument: str = ""
-    locale: str = "zh-CN"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordOpened:
-    """A result page is read: never a query. ``verification_id`` is None where the address is not one of ours."""
-
-    verification_id: VerificationId | None
-    reader: Caller
-    locale: str = "zh-CN"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Continue:
-    """A turn of a dialogue that does not yet hold a code; the adapter answers from the turn alone."""
-
-    state: str
-    locale: str = "zh-CN"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """The provider proves that the address is ours; answered without the engine."""
-
-    answer: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryReport:
-    """The provider tells what became of a message we sent."""
-
-    message_id: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
-    """Nothing to answer; ``why`` goes to the log."""
-
-    why: str
-
-
-Turn = CodeSubmitted | CommandGiven | RecordOpened | Continue | Handshake | DeliveryReport | Ignored
 
 
 class RefusalKind(StrEnum):
@@ -185,7 +125,9 @@ class ChannelAdapter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelContext:
-    """What every channel may be given: wording, identities (tokens and sealed ids), the clock, the live lengths."""
+    """What every channel may be given: wording, identities (tokens and sealed ids), the clock, the live lengths,
+    places of numbers, calls to providers; ``settings`` holds each channel's own settings under its name.
+    """
 
     wording: Wording
     identities: Identities
@@ -193,3 +135,6 @@ class ChannelContext:
     public_url: str
     timezone: str
     lengths: Callable[[], frozenset[int]]  # the live code lengths, imports included
+    places: Places
+    calls: HttpCalls
+    settings: Mapping[str, object] = field(default_factory=dict)

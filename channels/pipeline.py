@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, assert_never
+from typing import cast
 
-from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable, YanzhenError
-from app.core.model.catalogue import Catalogue
-from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
-from app.core.model.verification import Record, VerificationRequest
+from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
+from app.core.model.verdict import Outcome, Verdict
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
-from app.core.ports.throttle import Throttle
-from channels.base import (
-    ChannelAdapter,
-    CodeSubmitted,
-    CommandGiven,
-    Continue,
-    DeliveryReport,
-    Handshake,
-    Ignored,
-    InboundRequest,
-    OutboundResponse,
-    RecordOpened,
-    Refusal,
-    RefusalKind,
-)
+from channels.abilities import MessageChannel
+from channels.asking import Asking, throttled
+from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
+from channels.messages import Messages
+from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Ignored, RecordOpened, Several, Turn
 from channels.wording.reply import Wording
-
-
-class Engine(Protocol):
-    """What the pipeline needs of the engine; ``app.core.engine`` states the promises."""
-
-    @property
-    def catalogue(self) -> Catalogue: ...
-
-    async def verify(self, request: VerificationRequest, *, deadline_ms: int) -> Verdict: ...
-
-    async def find_answer(self, request: VerificationRequest) -> Verdict | None: ...
-
-    async def find_record(
-        self, verification_id: VerificationId, reader_token: bytes | None
-    ) -> Record | None: ...
 
 
 class Pipeline:
     """Carries one request of any channel from bytes to bytes. Never raises but for cancellation."""
 
     def __init__(
-        self, *, engine: Engine, throttle: Throttle, wording: Wording, journal: Journal, clock: Clock
+        self, *, asking: Asking, messages: Messages, wording: Wording, journal: Journal, clock: Clock
     ) -> None:
-        self._engine = engine
-        self._throttle = throttle
+        self._asking = asking
+        self._messages = messages
         self._wording = wording
         self._journal = journal
         self._clock = clock
@@ -68,53 +41,38 @@ class Pipeline:
         except Undecodable as error:
             self._journal.refused(channel, RefusalKind.MALFORMED)
             return adapter.refuse(Refusal(kind=RefusalKind.MALFORMED, message=str(error), cause=error))
-        match turn:
-            case CodeSubmitted():
-                verdict = await self._answer(adapter, turn)
-                reply = self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes)
-                return adapter.encode(inbound, turn, reply)
-            case RecordOpened():
-                return await self._show(adapter, inbound, turn)
-            case CommandGiven() | Continue() | Handshake() | DeliveryReport() | Ignored():
-                return adapter.encode(inbound, turn, None)
-            case _ as unreachable:
-                assert_never(unreachable)
+        if isinstance(turn, CodeSubmitted) and turn.envelope is None:  # the web: nearly every query
+            verdict = await self._answer(adapter, turn)
+            reply = self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes)
+            return adapter.encode(inbound, turn, reply)
+        if isinstance(turn, RecordOpened):
+            return await self._show(adapter, inbound, turn)
+        if isinstance(turn, Several) or _is_message(turn):
+            return await self._converse(cast(MessageChannel, adapter), inbound, turn)
+        if isinstance(turn, Ignored):
+            self._journal.counted(turn.why, channel)
+        return adapter.encode(inbound, turn, None)
 
     async def _answer(self, adapter: ChannelAdapter, turn: CodeSubmitted) -> Verdict:
         started = self._clock.monotonic_s()
-        request = turn.request
+        asking, request = self._asking, turn.request
         left_ms = adapter.manifest.deadline_ms
         verdict = None
         if request.message_id is not None:
-            verdict = await self._stored_answer(request, left_ms)
+            verdict = await asking.find_answer(request, left_ms)
             left_ms -= int((self._clock.monotonic_s() - started) * 1000)
         duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
         if verdict is None:
-            admission = await self._throttle.admit(turn.subjects)
+            admission = await asking.admit(turn.subjects)
             if not admission.allowed:
-                verdict = Verdict(outcome=Outcome.THROTTLED, retry_after_s=admission.retry_after_s)
+                verdict = throttled(admission)
             else:
                 if admission.slow_ms:
                     await asyncio.sleep(admission.slow_ms / 1000)
                 deadline_ms = max(left_ms - admission.slow_ms, 1)
-                verdict = await self._engine.verify(request, deadline_ms=deadline_ms)
-                for _ in range(_wrong_guesses(request, verdict)):
-                    await self._throttle.note_wrong(turn.subjects)
-        took_ms = (self._clock.monotonic_s() - started) * 1000
-        self._journal.answered(request, verdict, duplicate=duplicate, took_ms=took_ms)
+                verdict = await asking.verify(request, turn.subjects, deadline_ms=deadline_ms)
+        asking.note(request, verdict, duplicate=duplicate, started_s=started)
         return verdict
-
-    async def _stored_answer(self, request: VerificationRequest, deadline_ms: int) -> Verdict | None:
-        """Return what this very message was answered before. If the store cannot tell, nothing may be guessed."""
-        try:
-            async with asyncio.timeout(deadline_ms / 1000):
-                return await self._engine.find_answer(request)
-        except TimeoutError:
-            reason = Detail.DEADLINE
-        except YanzhenError as error:
-            self._journal.failed("find_answer_failed", error)
-            reason = Detail.NOT_RECORDED
-        return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(reason,), retry_after_s=5)
 
     async def _show(
         self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecordOpened
@@ -123,18 +81,39 @@ class Pipeline:
         try:
             if turn.verification_id is not None:
                 async with asyncio.timeout(adapter.manifest.deadline_ms / 1000):
-                    record = await self._engine.find_record(turn.verification_id, turn.reader.token)
+                    record = await self._asking.engine.find_record(turn.verification_id, turn.reader.token)
         except (StoreUnavailable, TimeoutError) as error:
             self._journal.failed("find_record_failed", error)
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
         return adapter.encode(inbound, turn, None, record)
 
+    async def _converse(
+        self, adapter: MessageChannel, inbound: InboundRequest, turn: Turn
+    ) -> OutboundResponse:
+        """Answer a message, or several in the order of arrival; what cannot be kept is asked for again."""
+        channel, deadline_ms = adapter.manifest.name, adapter.manifest.deadline_ms
+        turns = turn.turns if isinstance(turn, Several) else (turn,)
+        give_up_at = self._clock.monotonic_s() + deadline_ms / 1000
+        text = ""
+        try:
+            for one in turns:
+                if isinstance(one, Ignored):
+                    self._journal.counted(one.why, channel)
+                    continue
+                if len(turns) > 1 and self._clock.monotonic_s() > give_up_at:
+                    # delivered again, the answered ones cost one look each
+                    raise StoreUnavailable("The batch took too long; the rest is asked for again.")
+                if isinstance(one, DeliveryReport):
+                    await self._messages.note_delivery(channel, one)
+                elif isinstance(one, CodeSubmitted | CommandGiven):
+                    text = await self._messages.answer(channel, one, deadline_ms=deadline_ms)
+        except StoreUnavailable as error:
+            self._journal.failed("message_not_kept", error)
+            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, cause=error))
+        return adapter.say(inbound, text)
 
-def _wrong_guesses(request: VerificationRequest, verdict: Verdict) -> int:
-    """Return how many wrong codes an answer stands for: every further reading was put to the proof as well.
 
-    A slip or a wrong length is no guess, but digits cut out of it are (service rules, section 2).
-    """
-    if verdict.wrong_code:
-        return 1 + len(request.other_readings)
-    return len(request.other_readings) if verdict.outcome is Outcome.MISTYPED else 0
+def _is_message(turn: Turn) -> bool:
+    if isinstance(turn, CodeSubmitted | CommandGiven):
+        return turn.envelope is not None
+    return isinstance(turn, DeliveryReport)

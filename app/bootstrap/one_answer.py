@@ -21,8 +21,9 @@ from app.core.ports.clock import Clock
 from app.issuing.key_file import KeyFile
 from app.issuing.recogniser import CodebookRecogniser
 from app.settings import Settings
-from channels.base import ChannelContext, Ignored, InboundRequest
+from channels.base import ChannelContext, InboundRequest
 from channels.registry import load_channels
+from channels.turns import Ignored
 from channels.wording.reply import Reply, Wording
 
 
@@ -50,6 +51,9 @@ class _Failures:
         """Keep nothing: nobody refuses here."""
 
     def committed(self, drafts: int, took_ms: float) -> None:
+        """Keep nothing: there are no metrics here."""
+
+    def counted(self, event: str, channel: str, number: int = 1) -> None:
         """Keep nothing: there are no metrics here."""
 
     def failed(self, event: str, error: BaseException) -> None:

@@ -12,16 +12,8 @@ from app.core.model.code import Entry, read_codes
 from app.core.model.label import LabelSummary
 from app.core.model.verdict import Outcome
 from app.core.model.verification import Record, VerificationRequest
-from channels.base import (
-    ChannelContext,
-    ChannelManifest,
-    CodeSubmitted,
-    InboundRequest,
-    OutboundResponse,
-    Refusal,
-    Route,
-    Turn,
-)
+from channels.base import ChannelContext, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
+from channels.turns import CodeSubmitted, Turn
 from channels.web.origins import Origins
 from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable
 from channels.web.visitors import find_secret, subjects_of

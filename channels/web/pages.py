@@ -14,16 +14,13 @@ from app.core.model.verification import Record, VerificationRequest
 from channels.base import (
     ChannelContext,
     ChannelManifest,
-    CodeSubmitted,
-    CommandGiven,
     InboundRequest,
     OutboundResponse,
-    RecordOpened,
     Refusal,
     RefusalKind,
     Route,
-    Turn,
 )
+from channels.turns import CodeSubmitted, CommandGiven, RecordOpened, Turn
 from channels.web.gtin import is_gtin
 from channels.web.origins import Origins
 from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable

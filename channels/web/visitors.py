@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from app.core.model.caller import Caller
-from channels.base import ThrottleSubject
+from channels.turns import ThrottleSubject
 
 COOKIE: Final = "yz_caller"
 LANGUAGE_COOKIE: Final = "lang"

@@ -11,7 +11,8 @@ import orjson
 
 from app.core.model.verdict import Verdict, VerificationId
 from app.core.model.verification import Record, Verification
-from channels.base import ChannelAdapter, ChannelContext, InboundRequest, RecordOpened, Turn
+from channels.base import ChannelAdapter, ChannelContext, InboundRequest
+from channels.turns import RecordOpened, Turn
 from channels.web.api import ApiAdapter
 from channels.web.pages import WebAdapter
 from channels.wording.reply import Reply

@@ -19,14 +19,13 @@ from app.logs import LineWriter, Logs
 from channels.base import (
     ChannelAdapter,
     ChannelContext,
-    CodeSubmitted,
     InboundRequest,
     OutboundResponse,
     Refusal,
     RefusalKind,
-    Turn,
 )
 from channels.pipeline import Pipeline
+from channels.turns import CodeSubmitted, Turn
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Reply
 from channels.wording.variants import Variant

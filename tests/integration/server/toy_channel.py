@@ -6,16 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from app.core.model.verification import Record
-from channels.base import (
-    ChannelAdapter,
-    ChannelManifest,
-    CommandGiven,
-    InboundRequest,
-    OutboundResponse,
-    Refusal,
-    Route,
-    Turn,
-)
+from channels.base import ChannelAdapter, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
+from channels.turns import CommandGiven, Turn
 from channels.wording.reply import Reply
 
 

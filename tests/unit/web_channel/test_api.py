@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from app.core.model.verdict import Outcome, Verdict
-from channels.base import CodeSubmitted, InboundRequest, OutboundResponse
+from channels.base import InboundRequest, OutboundResponse
+from channels.turns import CodeSubmitted
 from channels.web.api import ApiAdapter
 from channels.web.visitors import network_of, subjects_of
 from channels.wording.variants import Variant

@@ -16,7 +16,8 @@ import pytest
 import channels.web as web_package
 from app.core.model.code import Entry
 from app.core.model.verdict import Outcome
-from channels.base import CodeSubmitted, InboundRequest, OutboundResponse
+from channels.base import InboundRequest, OutboundResponse
+from channels.turns import CodeSubmitted
 from channels.web.looks import LOOKS
 from channels.web.pages import WebAdapter
 from channels.wording.locales import LOCALES

@@ -14,15 +14,13 @@ from app.core.model.verification import Record, VerificationRequest
 from channels.base import (
     ChannelContext,
     ChannelManifest,
-    CodeSubmitted,
     InboundRequest,
     OutboundResponse,
     Refusal,
     RefusalKind,
     Route,
-    ThrottleSubject,
-    Turn,
 )
+from channels.turns import CodeSubmitted, ThrottleSubject, Turn
 from channels.wording.reply import Reply
 
 SECRET = "a-shared-secret"

@@ -1,0 +1,105 @@
+"""Optional abilities of a channel, declared in its manifest: saying a text, pushing one later, listening by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from typing import Protocol
+
+from app.core.model.reply import Accepted, ReplyAddress, ReplyId
+from app.core.model.value import value
+from channels.base import ChannelAdapter, InboundRequest, OutboundResponse
+
+
+class MessageChannel(ChannelAdapter, Protocol):
+    """A channel whose turns carry an :class:`~channels.base.Envelope`."""
+
+    def say(self, request: InboundRequest, text: str) -> OutboundResponse:
+        """Return the response that says ``text``; where that is "", one that acknowledges and says nothing."""
+        ...
+
+
+@value
+class OutgoingText:
+    """One text to send. ``reply_id`` may go along, so that an early report finds its reply."""
+
+    reply_id: ReplyId
+    address: ReplyAddress
+    text: str
+
+
+@value
+class Rejected:
+    """The provider refused the text for good. ``why`` is a constant word, never what a provider wrote."""
+
+    why: str
+
+
+@value
+class Deferred:
+    """The provider certainly did not take the text, and may later; not before ``after_s`` seconds."""
+
+    why: str
+    after_s: float = 5.0
+
+
+@value
+class Unknown:
+    """Nobody knows whether the provider took the text."""
+
+    why: str
+
+
+@value
+class NotSent:
+    """The provider was asked and has no such message."""
+
+
+class Sender(Protocol):
+    """A way out to a provider. No method raises; each ends within 15 s."""
+
+    @property
+    def name(self) -> str:
+        """The name that reply addresses carry."""
+        ...
+
+    async def send(self, text: OutgoingText) -> Accepted | Rejected | Deferred | Unknown: ...
+
+    async def find_sent(
+        self,
+        text: OutgoingText,
+        *,
+        since: datetime,
+        known_ids: Callable[[Collection[str]], Awaitable[frozenset[str]]],
+    ) -> Accepted | NotSent | Unknown:
+        """Ask the provider whether it took ``text`` after ``since``; ids that ``known_ids`` returns belong to other
+        replies. ``Unknown`` where the provider cannot be asked.
+        """
+        ...
+
+
+class PushingChannel(ChannelAdapter, Protocol):
+    """``manifest.pushes``: replies can be sent later, through these."""
+
+    def senders(self) -> tuple[Sender, ...]: ...
+
+
+Carry = Callable[[InboundRequest], Awaitable[OutboundResponse]]
+
+
+class Listener(Protocol):
+    """A long-lived connection that brings requests by itself, such as a bind to a message centre."""
+
+    async def listen(self, carry: Carry) -> None:
+        """Connect, bring every message to ``carry``, connect again with growing pauses; until cancelled.
+
+        A message is acknowledged to its sender only after ``carry`` returned a response of status 200; any other asks
+        for it again. When cancelled it finishes what is under way and says goodbye. Raises nothing else.
+        """
+        ...
+
+
+class ListeningChannel(ChannelAdapter, Protocol):
+    """``manifest.listens``: these run as long as the service does."""
+
+    def listeners(self) -> tuple[Listener, ...]: ...

@@ -1,0 +1,221 @@
+"""What channels of messages need beyond a verdict: opt-out, language, help once a day, silence, caps, late replies.
+
+A text is paid for and can be answered by a machine, so everything here errs towards saying less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.core.errors import StoreUnavailable
+from app.core.model.verdict import Detail, Outcome, Verdict
+from app.core.ports.clock import Clock
+from app.core.ports.correspondence import Correspondence, Correspondent, NoticeKind
+from app.core.ports.journal import Journal
+from app.core.ports.outbox import Outbox
+from app.core.ports.spending import Spend, Spending
+from channels.asking import Asking, throttled
+from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
+from channels.wording.notices import NoticeWords
+from channels.wording.reply import Wording
+
+_DAY: Final = timedelta(days=1)
+_OWE_WITHIN_S: Final = 3.0
+_LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStores:
+    """What is kept about messages and the people who write them."""
+
+    outbox: Outbox
+    correspondence: Correspondence
+    spending: Spending
+
+
+class Messages:
+    """Answers one message. ``nudge`` wakes whoever delivers the outbox."""
+
+    def __init__(
+        self,
+        *,
+        asking: Asking,
+        stores: MessageStores,
+        wording: Wording,
+        journal: Journal,
+        clock: Clock,
+        nudge: Callable[[], None],
+    ) -> None:
+        self._asking = asking
+        self._outbox = stores.outbox
+        self._correspondence = stores.correspondence
+        self._spending = stores.spending
+        self._wording = wording
+        self._journal = journal
+        self._clock = clock
+        self._nudge = nudge
+
+    async def answer(self, channel: str, turn: CodeSubmitted | CommandGiven, *, deadline_ms: int) -> str:
+        """Return the text to say in the response, "" to say nothing there.
+
+        Raises ``StoreUnavailable`` where nothing could be kept and the provider must deliver the message again.
+        """
+        envelope = turn.envelope
+        if envelope is None:
+            raise TypeError("only a message with its envelope can be answered here")
+        key = self._asking.engine.message_key(channel, envelope.account, envelope.message_id)
+        try:
+            known = await self._correspondence.find(envelope.caller)
+        except StoreUnavailable:
+            if not envelope.in_band:
+                raise
+            known = Correspondent()
+        if isinstance(turn, CommandGiven):
+            text = await self._obey(channel, turn, envelope, key, known)
+        else:
+            turn = replace(turn, request=replace(turn.request, locale=known.locale or turn.request.locale))
+            text = await self._verify(channel, turn, envelope, key, known, deadline_ms)
+        if not text or envelope.in_band:
+            return text
+        if envelope.address is None:
+            self._journal.counted("no_way_back", channel)
+        elif await self._outbox.owe(key, envelope.address, text=text, now=self._clock.now()):
+            self._nudge()
+        return ""
+
+    async def note_delivery(self, channel: str, report: DeliveryReport) -> None:
+        """Note what became of a pushed reply. Raises ``StoreUnavailable``."""
+        known = await self._outbox.note_delivery(
+            report.sender,
+            provider_id=report.provider_id,
+            reply_id=report.reply_id,
+            state=report.state,
+            now=self._clock.now(),
+        )
+        self._journal.counted(f"reply_{report.state}" if known else "report_of_no_reply", channel)
+
+    # -- codes -----------------------------------------------------------------------------------------------
+
+    async def _verify(
+        self,
+        channel: str,
+        turn: CodeSubmitted,
+        envelope: Envelope,
+        key: bytes,
+        known: Correspondent,
+        deadline_ms: int,
+    ) -> str:
+        """Return the answer's text. Nothing is asked where nothing may be said: a first check must not be lost."""
+        if known.opted_out or envelope.quiet:
+            self._journal.counted("silent_opted_out", channel)
+            return ""
+        started = self._clock.monotonic_s()
+        asking, request = self._asking, turn.request
+        verdict = await asking.find_answer(request, deadline_ms)
+        duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
+        if verdict is None:
+            admission = await asking.admit(turn.subjects)
+            if not admission.allowed:
+                verdict = throttled(admission)
+                asking.note(request, verdict, duplicate=False, started_s=started)
+                until = self._clock.now() + timedelta(seconds=admission.retry_after_s)
+                told = await self._claims(envelope, NoticeKind.THROTTLED, key, until)
+                return self._short(turn, verdict) if told else self._silent("silent_throttled", channel)
+            if not self._may_spend(envelope, channel):
+                return ""
+            left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)
+            verdict = await asking.verify(request, turn.subjects, deadline_ms=max(left_ms, 1))
+        asking.note(request, verdict, duplicate=duplicate, started_s=started)
+        if verdict.outcome is Outcome.UNAVAILABLE and not _LATER.isdisjoint(verdict.reasons):
+            if await self._owe_answer(channel, turn, envelope, key):
+                return ""
+            if not envelope.in_band:
+                raise StoreUnavailable
+        elif envelope.in_band and envelope.address is not None and await self._pushes_already(key):
+            return self._silent("silent_pushed", channel)
+        return self._short(turn, verdict)
+
+    def _short(self, turn: CodeSubmitted, verdict: Verdict) -> str:
+        return self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes).short
+
+    async def _owe_answer(self, channel: str, turn: CodeSubmitted, envelope: Envelope, key: bytes) -> bool:
+        """Keep the question, to be answered and pushed later; True once that is committed."""
+        if envelope.address is None:
+            return False
+        try:
+            async with asyncio.timeout(_OWE_WITHIN_S):
+                await self._outbox.owe(
+                    key,
+                    envelope.address,
+                    question=turn.request,
+                    more_codes=turn.more_codes,
+                    now=self._clock.now(),
+                )
+        except (StoreUnavailable, TimeoutError) as error:
+            self._journal.failed("owe_failed", error)
+            return False
+        self._journal.counted("answer_owed", channel)
+        self._nudge()
+        return True
+
+    async def _pushes_already(self, key: bytes) -> bool:
+        """Tell whether this message's answer goes out by itself, so that a retry must not say it again."""
+        try:
+            return await self._outbox.knows(key)
+        except StoreUnavailable:
+            return False
+
+    # -- everything else -------------------------------------------------------------------------------------
+
+    async def _obey(
+        self, channel: str, turn: CommandGiven, envelope: Envelope, key: bytes, known: Correspondent
+    ) -> str:
+        """Do what a command says, and return what to say about it. An opt-out is kept whatever the limits say."""
+        now = self._clock.now()
+        locale = known.locale or turn.locale
+        wanted = known
+        words, once = NoticeWords.HELP, NoticeKind.HELP
+        if turn.kind == "opt_out":
+            wanted, words, once = replace(known, opted_out=True), NoticeWords.OPTED_OUT, NoticeKind.OPTED_OUT
+        elif turn.kind == "opt_in":
+            wanted, words = replace(known, opted_out=False), NoticeWords.OPTED_IN
+        elif turn.kind == "language":
+            locale = turn.argument
+            wanted, words = replace(known, locale=locale), NoticeWords.LANGUAGE
+        if wanted != known:
+            await self._correspondence.keep(envelope.caller, wanted, now=now)
+            self._journal.counted(turn.kind, channel)
+        if envelope.quiet or (wanted.opted_out and turn.kind != "opt_out"):
+            return self._silent("silent_opted_out", channel)
+        if not (await self._asking.admit(envelope.subjects)).allowed:
+            return self._silent("silent_throttled", channel)
+        if words in {NoticeWords.HELP, NoticeWords.OPTED_OUT} and not await self._claims(
+            envelope, once, key, now + _DAY
+        ):
+            return self._silent("silent_told_before", channel)
+        if not self._may_spend(envelope, channel):
+            return ""
+        return self._wording.notice(words, locale).short
+
+    async def _claims(self, envelope: Envelope, kind: NoticeKind, key: bytes, until: datetime) -> bool:
+        try:
+            return await self._correspondence.claim_notice(
+                envelope.caller, kind, message_key=key, now=self._clock.now(), until=until
+            )
+        except StoreUnavailable as error:
+            self._journal.failed("claim_notice_failed", error)
+            return False
+
+    def _may_spend(self, envelope: Envelope, channel: str) -> bool:
+        spend = self._spending.spend(channel, envelope.caller.token or b"")
+        if spend is not Spend.ALLOWED:
+            self._journal.counted(f"silent_{spend}", channel)
+        return spend is Spend.ALLOWED
+
+    def _silent(self, why: str, channel: str) -> str:
+        self._journal.counted(why, channel)
+        return ""

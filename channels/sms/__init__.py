@@ -1,0 +1,1 @@
+"""Text messages: one adapter, and a dialect for each provider's wire."""
