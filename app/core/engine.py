@@ -27,6 +27,7 @@ _SLIP_MEMORY_S: Final = 24 * 3600.0
 _SWEEP_S: Final = 0.05
 _RETRY_AFTER_S: Final = 5
 _CATALOGUE_TRIES: Final = 5
+_KEY_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +133,14 @@ class VerificationEngine:
 
     async def find_answer(self, request: VerificationRequest) -> Verdict | None:
         """Return the verdict already given to this message, or None. Raises ``StoreUnavailable``."""
-        key = self._message_key(request)
-        return await self._store.find_answer(key) if key is not None else None
+        key, alias = self._message_key(request), self._alias_key(request)
+        if key is None:
+            key, alias = alias, None
+        return await self._store.find_answer(key, alias) if key is not None else None
+
+    def message_key(self, channel: str, account: str, message_id: str) -> bytes:
+        """Return the 16 bytes under which a message is known. Raises ``KeyMissing`` or ``KeyFileInvalid``."""
+        return self._recogniser.message_key(channel, account, message_id)
 
     async def find_record(self, verification_id: VerificationId, reader_token: bytes | None) -> Record | None:
         """Return a recorded verification for its result page, or None. Raises ``StoreUnavailable``."""
@@ -215,12 +222,12 @@ class VerificationEngine:
         if token is None or isinstance(resolved, Draft) or Detail.SLIP_UNLOCATED not in resolved.reasons:
             return resolved
         key = f"slip:{self._recogniser.code_digest(request.code).hex()}:{token.hex()}"
-        message = self._message_key(request) or b""
+        message = (self._message_key(request) or b"") + (self._alias_key(request) or b"")
         before = await self._cache.find(key)
         if before is None:
             await self._cache.put(key, message, ttl_s=_SLIP_MEMORY_S)
             return resolved
-        if message and before == message:  # the provider delivered the same message again
+        if _share_a_key(before, message):  # the provider delivered the same message again
             return resolved
         return self._draft(request, catalogue, None)
 
@@ -238,12 +245,18 @@ class VerificationEngine:
             place=request.place,
             received_at=request.received_at,
             message_key=self._message_key(request) if request.message_id is not None else None,
+            alias_key=self._alias_key(request) if request.alias_id is not None else None,
         )
 
     def _message_key(self, request: VerificationRequest) -> bytes | None:
         if request.message_id is None:
             return None
         return self._recogniser.message_key(request.channel, request.account, request.message_id)
+
+    def _alias_key(self, request: VerificationRequest) -> bytes | None:
+        if request.alias_id is None:
+            return None
+        return self._recogniser.message_key(request.channel, request.account, request.alias_id)
 
     async def _refresh(self) -> None:
         """Load the catalogue again, and the keys with it, because a new batch may need a new key."""
@@ -329,6 +342,15 @@ class VerificationEngine:
                     future = queue.popleft()[1]
                     if not future.done():
                         future.set_result(_unavailable(Detail.DEADLINE))
+
+
+def _share_a_key(one: bytes, other: bytes) -> bool:
+    """Tell whether two runs of message keys, of one message each, have a key in common."""
+    return not _keys_of(one).isdisjoint(_keys_of(other))
+
+
+def _keys_of(run: bytes) -> set[bytes]:
+    return {run[start : start + _KEY_BYTES] for start in range(0, len(run), _KEY_BYTES)}
 
 
 def _unavailable(detail: Detail) -> Verdict:

@@ -58,10 +58,10 @@ class MemoryStore:
             raise CatalogueChanged
         return [self._record_one(draft) for draft in drafts]
 
-    async def find_answer(self, message_key: bytes) -> Verdict | None:
+    async def find_answer(self, message_key: bytes, alias_key: bytes | None = None) -> Verdict | None:
         if self.down:
             raise StoreUnavailable
-        return self._answers.get(message_key)
+        return self._answer([message_key, alias_key])
 
     async def find_record(
         self, verification_id: VerificationId, reader_token: bytes | None, catalogue: Catalogue
@@ -97,8 +97,15 @@ class MemoryStore:
         return self.imported.get(code_digest)
 
     def _record_one(self, draft: Draft) -> Verdict:
-        if draft.message_key is not None and draft.message_key in self._answers:
-            return self._answers[draft.message_key]
+        keys = [draft.message_key, draft.alias_key]
+        verdict = self._answer(keys) or self._record_fact(draft)
+        self._answers.update({key: verdict for key in keys if key is not None})
+        return verdict
+
+    def _answer(self, keys: Sequence[bytes | None]) -> Verdict | None:
+        return next((self._answers[key] for key in keys if key is not None and key in self._answers), None)
+
+    def _record_fact(self, draft: Draft) -> Verdict:
         now = draft.received_at
         label = draft.label
         history = self._count(draft, now) if label is not None and gets_ordinal(label) else None
@@ -118,8 +125,6 @@ class MemoryStore:
         self.facts.append(
             _Fact(verification=verification, verdict=decision.verdict, token=draft.caller.token)
         )
-        if draft.message_key is not None:
-            self._answers[draft.message_key] = decision.verdict
         return decision.verdict
 
     def _count(self, draft: Draft, now: datetime) -> History:

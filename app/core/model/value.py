@@ -21,6 +21,9 @@ def value(cls: type[T]) -> type[T]:
     frozen: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     if hasattr(frozen, "__post_init__") or not all(entry.init for entry in fields(frozen)):
         raise TypeError(f"{cls.__name__} needs more than assignments; use a plain dataclass.")
+    if not fields(frozen):
+        bare: type[T] = frozen
+        return bare
     names: dict[str, Any] = {
         "_set": object.__setattr__,
         "_frozen": frozen,

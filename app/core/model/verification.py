@@ -17,8 +17,9 @@ class VerificationRequest:
     """What a channel asks of the engine.
 
     ``message_id`` is the provider's id of the message (a retry with the same channel, account and id is not a
-    query); ``scope`` names the brands this account may answer for, None for all; ``other_readings`` are further
-    codes the same text may mean, at most two, tried in order where the first is not authentic.
+    query), ``alias_id`` a second id of the same message; ``scope`` names the brands this account may answer for, None
+    for all; ``other_readings`` are further codes the same text may mean, at most two, tried in order where the first
+    is not authentic.
     """
 
     code: Code
@@ -31,6 +32,7 @@ class VerificationRequest:
     received_at: datetime
     place: str = ""
     other_readings: tuple[Code, ...] = ()
+    alias_id: str | None = None
 
 
 @value
@@ -38,7 +40,7 @@ class Draft:
     """A verification about to be recorded. ``label`` is None where the code is not in the record.
 
     ``code_digest`` (16 bytes, keyed) is kept only then, so that wrong codes can be counted without storing
-    them. ``message_key`` (16 bytes, keyed) is None where no message id came.
+    them. ``message_key`` (16 bytes, keyed) is None where no message id came; ``alias_key`` is that of the second id.
     """
 
     label: Label | None
@@ -48,6 +50,7 @@ class Draft:
     place: str
     received_at: datetime
     message_key: bytes | None = None
+    alias_key: bytes | None = None
 
 
 @value

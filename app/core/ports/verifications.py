@@ -17,8 +17,9 @@ class VerificationStore(Protocol):
       It is all or nothing; on failure it raises ``StoreUnavailable`` and nothing of the batch may be announced.
     - Ordinals of a label are unique, gapless and in real-time order over all processes; within a batch the order
       is the order of the sequence. Only outcomes active, recalled and expired get one.
-    - A draft whose ``message_key`` is already recorded (or stands earlier in the batch) gets the stored verdict,
-      equal in every field, and changes nothing. Keys live at least 7 days.
+    - A draft whose ``message_key`` or ``alias_key`` is already recorded (or stands earlier in the batch) gets the
+      stored verdict, equal in every field, and changes nothing but that both keys are known from then on. Keys live
+      at least 7 days.
     - If the catalogue's version is not ``catalogue.version`` any more, nothing is recorded and ``CatalogueChanged``
       is raised: a recall or void holds from its commit.
     - A caller who cancels must not cancel a commit under way.
@@ -28,8 +29,8 @@ class VerificationStore(Protocol):
 
     async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]: ...
 
-    async def find_answer(self, message_key: bytes) -> Verdict | None:
-        """Return the verdict stored for a message, or None."""
+    async def find_answer(self, message_key: bytes, alias_key: bytes | None = None) -> Verdict | None:
+        """Return the verdict stored for a message under either key, or None. It waits for no commit under way."""
         ...
 
     async def find_record(

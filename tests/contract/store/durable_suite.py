@@ -87,6 +87,14 @@ class DurableStoreContract:
         assert await other.ask(1, message=b"m" * 16, token=KNOWN) == told
         assert await other.stage.store.find_answer(b"m" * 16) == told
 
+    async def test_a_second_id_of_a_message_is_known_to_two_processes(
+        self, stage: DurableStage, asking: Asking
+    ) -> None:
+        other = Asking(await stage.other())
+        told = await asking.ask(1, message=b"m" * 16, alias=b"a" * 16)
+        assert await other.ask(1, message=b"n" * 16, alias=b"a" * 16) == told
+        assert await stage.store.find_answer(b"n" * 16) == told
+
     async def test_a_recall_by_another_process_holds_at_once(
         self, stage: DurableStage, asking: Asking
     ) -> None:

@@ -67,6 +67,7 @@ class Asking:
         batch: int = FULL,
         token: bytes | None = None,
         message: bytes | None = None,
+        alias: bytes | None = None,
         channel: str = "web",
         place: str = "",
         catalogue: Catalogue | None = None,
@@ -85,6 +86,7 @@ class Asking:
             place=place,
             received_at=self.at,
             message_key=message,
+            alias_key=alias,
         )
 
     async def ask(
@@ -94,11 +96,12 @@ class Asking:
         batch: int = FULL,
         token: bytes | None = None,
         message: bytes | None = None,
+        alias: bytes | None = None,
         channel: str = "web",
         place: str = "",
     ) -> Verdict:
         draft = await self.draft(
-            offset, batch=batch, token=token, message=message, channel=channel, place=place
+            offset, batch=batch, token=token, message=message, alias=alias, channel=channel, place=place
         )
         return (await self.record([draft]))[0]
 

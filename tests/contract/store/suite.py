@@ -105,6 +105,46 @@ class VerificationStoreContract:
     async def test_a_message_never_seen_has_no_answer(self, stage: Stage) -> None:
         assert await stage.store.find_answer(b"never seen 12345") is None
 
+    # -- a second id of one message --------------------------------------------------------------------------
+
+    async def test_either_id_of_a_message_gets_the_stored_verdict(self, stage: Stage, asking: Asking) -> None:
+        first = await asking.ask(1, message=b"m" * 16, alias=b"a" * 16)
+        assert await asking.ask(1, message=b"m" * 16) == first
+        assert await asking.ask(1, message=b"a" * 16) == first
+        assert await asking.ask(1, message=b"n" * 16, alias=b"a" * 16) == first
+        assert await asking.ask(1, alias=b"m" * 16) == first
+        assert (await asking.ask(1)).ordinal == 2
+        for keys in ((b"m", b"a"), (b"a", b"x"), (b"x", b"a"), (b"n", b"x")):
+            assert await stage.store.find_answer(*(key * 16 for key in keys)) == first
+        assert await stage.store.find_answer(b"x" * 16, b"y" * 16) is None
+
+    async def test_an_id_that_comes_with_a_known_one_is_known_from_then_on(
+        self, stage: Stage, asking: Asking
+    ) -> None:
+        first = await asking.ask(1, message=b"m" * 16)
+        assert await asking.ask(1, message=b"m" * 16, alias=b"a" * 16) == first
+        assert await stage.store.find_answer(b"a" * 16) == first
+        assert await asking.ask(1, message=b"o" * 16, alias=b"a" * 16) == first
+        assert await stage.store.find_answer(b"o" * 16) == first
+        assert (await asking.ask(1)).ordinal == 2
+
+    async def test_the_ids_of_one_message_meet_within_a_batch(self, asking: Asking) -> None:
+        keys = (
+            (b"m", b"a"),
+            (b"n", b"a"),
+            (b"n", None),
+            (b"b", b"n"),
+            (b"b", None),
+            (None, b"b"),
+            (b"c", b"d"),
+        )
+        drafts = [
+            await asking.draft(1, message=message and message * 16, alias=alias and alias * 16)
+            for message, alias in keys
+        ]
+        told = await asking.record(drafts)
+        assert [verdict.ordinal for verdict in told] == [1] * 6 + [2]
+
     # -- the catalogue ---------------------------------------------------------------------------------------
 
     async def test_a_stale_catalogue_records_nothing(self, stage: Stage, asking: Asking) -> None:

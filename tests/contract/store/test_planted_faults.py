@@ -35,7 +35,7 @@ class AnswersBeforeCommit(SqliteVerifications):
     """Tells the verdict while the commit is still to come."""
 
     def __init__(self, real: SqliteVerifications) -> None:
-        super().__init__(real._writer)
+        super().__init__(real._writer, real._reader)
         self.late: set[asyncio.Task[Sequence[Verdict]]] = set()
 
     async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
@@ -48,7 +48,7 @@ class ChecksThenWrites(SqliteVerifications):
     """Looks in one transaction and writes in the next; both processes look before either writes."""
 
     def __init__(self, real: SqliteVerifications, looked: asyncio.Barrier) -> None:
-        super().__init__(real._writer)
+        super().__init__(real._writer, real._reader)
         self.looked = looked
 
     async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
@@ -163,4 +163,4 @@ async def test_a_check_outside_the_transaction_is_caught(stage: SqliteStage) -> 
 
 async def test_a_store_without_message_keys_is_caught(stage: SqliteStage) -> None:
     assert await retry_is_no_query(stage, stage.store)
-    assert not await retry_is_no_query(stage, ForgetsMessages(stage.store._writer))
+    assert not await retry_is_no_query(stage, ForgetsMessages(stage.store._writer, stage.store._reader))

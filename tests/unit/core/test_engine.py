@@ -260,6 +260,20 @@ class TestSlips:
         assert (await service.engine.verify(ask(slip, token=KNOWN, message="n"))).outcome is Outcome.NOT_FOUND
         assert (await service.engine.verify(ask(slip, token=KNOWN, message="m"))).outcome is Outcome.MISTYPED
 
+    async def test_a_message_is_known_by_its_second_id_as_well(
+        self, service: SampleService, slip: str
+    ) -> None:
+        request = replace(ask(slip, token=KNOWN, message="m"), alias_id="a")
+        others = (
+            replace(request, message_id="n"),
+            replace(request, message_id="a", alias_id=None),
+            replace(request, message_id="x", alias_id="m"),
+        )
+        for same in (request, *others):
+            assert (await service.engine.verify(same)).outcome is Outcome.MISTYPED
+        other = replace(request, message_id="y", alias_id="z")
+        assert (await service.engine.verify(other)).outcome is Outcome.NOT_FOUND
+
     async def test_a_catalogue_that_changed_meanwhile_does_not_count_as_a_sending(
         self, service: SampleService, slip: str
     ) -> None:
@@ -282,6 +296,28 @@ class TestSlips:
         told = await service.engine.verify(ask(text, token=KNOWN))
         assert (told.outcome, told.reasons) == (Outcome.MISTYPED, (detail,))
         assert service.store.facts == []
+
+
+class TestMessages:
+    async def test_either_id_finds_the_verdict_and_makes_a_retry_no_query(
+        self, service: SampleService
+    ) -> None:
+        request = replace(ask(service.code(), token=KNOWN, message="m"), alias_id="a")
+        assert await service.engine.find_answer(request) is None
+        told = await service.engine.verify(request)
+        for message, alias in (("m", None), ("x", "a"), (None, "a"), ("a", None)):
+            again = replace(request, message_id=message, alias_id=alias)
+            assert await service.engine.find_answer(again) == told
+            assert await service.engine.verify(again) == told
+        assert await service.engine.find_answer(replace(request, message_id=None, alias_id=None)) is None
+        assert len(service.store.facts) == 1
+
+    async def test_the_key_of_a_message_is_that_of_its_stored_answer(self, service: SampleService) -> None:
+        told = await service.engine.verify(ask(service.code(), message="m"))
+        key = service.engine.message_key("sms", "", "m")
+        assert len(key) == 16
+        assert await service.store.find_answer(key) == told
+        assert service.engine.message_key("sms", "other", "m") != key
 
 
 class TestKeys:

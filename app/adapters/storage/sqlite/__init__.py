@@ -13,12 +13,19 @@ import aiosqlite
 
 from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
 from app.adapters.storage.sqlite.checkpoints import Checkpointer
+from app.adapters.storage.sqlite.correspondence import SqliteCorrespondence
 from app.adapters.storage.sqlite.database import open_connection, require_current_schema
 from app.adapters.storage.sqlite.database import upgrade as upgrade_sqlite
 from app.adapters.storage.sqlite.histories import FoldLimits
+from app.adapters.storage.sqlite.outbox import SqliteOutbox
+from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.registry import SqliteRegistry
+from app.adapters.storage.sqlite.retention import erase
+from app.adapters.storage.sqlite.shared_commits import SharedCommits
+from app.adapters.storage.sqlite.spending import SqliteSpending
 from app.adapters.storage.sqlite.verifications import SqliteVerifications
 from app.adapters.storage.sqlite.writer import Writer
+from app.core.ports.sealing import Sealing
 
 __all__ = ["FoldLimits", "SqliteStorage", "open_sqlite", "upgrade_sqlite"]
 
@@ -30,12 +37,28 @@ class SqliteStorage:
     verifications: SqliteVerifications
     catalogues: SqliteCatalogues
     registry: SqliteRegistry
+    correspondence: SqliteCorrespondence
+    spending: SqliteSpending
     _writer: Writer
+    _commits: SharedCommits
+    _reader: Reader
     _checkpointer: Checkpointer
     _connections: tuple[aiosqlite.Connection, ...]
 
+    def outbox(self, sealing: Sealing) -> SqliteOutbox:
+        """Return the outbox; it needs the key file, which the other parts do without."""
+        return SqliteOutbox(self._commits, self._reader, sealing)
+
+    async def erase(self, token: bytes) -> int:
+        """Delete what is kept under a caller's token, in one commit; return how many rows went.
+
+        Facts stay: their reference then maps to nobody. Raises ``StoreUnavailable``.
+        """
+        return await self._commits.run(lambda db: erase(db, token))
+
     async def close(self) -> None:
         """Finish what was asked, fold, and close the file."""
+        await self._commits.close()
         for connection in self._connections:
             await connection.close()
         await self._writer.close()
@@ -54,12 +77,18 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         probe.close()
     reads = await aiosqlite.Connection(lambda: open_connection(path), 64)
     writes = await aiosqlite.Connection(lambda: open_connection(path), 64)
-    writer = Writer(path, fold)
+    asks = await aiosqlite.Connection(lambda: open_connection(path), 64)
+    writer, reader = Writer(path, fold), Reader(asks)
+    commits = SharedCommits(writer)
     return SqliteStorage(
-        verifications=SqliteVerifications(writer),
+        verifications=SqliteVerifications(writer, reader),
         catalogues=SqliteCatalogues(reads),
         registry=SqliteRegistry(writes),
+        correspondence=SqliteCorrespondence(commits, reader),
+        spending=SqliteSpending(commits, reader),
         _writer=writer,
+        _commits=commits,
+        _reader=reader,
         _checkpointer=Checkpointer(path),
-        _connections=(reads, writes),
+        _connections=(reads, writes, asks),
     )

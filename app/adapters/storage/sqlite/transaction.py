@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from app.adapters.storage.sqlite.histories import Histories, spare_marks
@@ -38,26 +38,23 @@ def record_drafts(
         raise CatalogueChanged
     last_id = last_id or 0
     histories.catch_up(last_id)
-    keys = [draft.message_key for draft in drafts if draft.message_key is not None]
+    keys = [key for draft in drafts for key in (draft.message_key, draft.alias_key) if key is not None]
     answers = _stored_answers(connection, keys) if keys else {}
     references = _caller_references(connection, drafts)
     histories.load(
         (draft.label.serial, references.get(draft.caller.token))
         for draft in drafts
-        if draft.message_key not in answers and gets_ordinal(draft.label)
+        if draft.message_key not in answers and draft.alias_key not in answers and gets_ordinal(draft.label)
     )
     verdicts: list[Verdict] = []
     facts: list[Any] = []
     for draft in drafts:
-        if draft.message_key is not None and draft.message_key in answers:
-            verdicts.append(answers[draft.message_key])
-            continue
-        last_id += 1
-        verdict = _decide(histories, draft, references.get(draft.caller.token), last_id, facts)
-        if draft.message_key is not None:
-            answers[draft.message_key] = verdict
-            row = (draft.message_key, to_micros(draft.received_at), verdict_to_bytes(verdict))
-            connection.execute("INSERT INTO message (key, at, verdict) VALUES (?, ?, ?)", row)
+        verdict = _told_before(answers, draft)
+        if verdict is None:
+            last_id += 1
+            verdict = _decide(histories, draft, references.get(draft.caller.token), last_id, facts)
+        if draft.message_key is not None or draft.alias_key is not None:
+            _remember(connection, answers, draft, verdict)
         verdicts.append(verdict)
     put_rows(connection, "verification", _FACT_COLUMNS, facts)
     histories.last_id = last_id
@@ -93,6 +90,25 @@ def _decide(
         decision.policy,
     )
     return decision.verdict
+
+
+def _told_before(answers: Mapping[bytes | None, Verdict], draft: Draft) -> Verdict | None:
+    """Return the verdict known under either key; None is never one of the keys in ``answers``."""
+    return answers.get(draft.message_key) or answers.get(draft.alias_key)
+
+
+def _remember(
+    connection: sqlite3.Connection, answers: dict[bytes | None, Verdict], draft: Draft, verdict: Verdict
+) -> None:
+    """Store the verdict under each key that is not known yet."""
+    blob = None
+    for key in (draft.message_key, draft.alias_key):
+        if key is None or key in answers:
+            continue
+        answers[key] = verdict
+        blob = blob or verdict_to_bytes(verdict)
+        row = (key, to_micros(draft.received_at), blob)
+        connection.execute("INSERT INTO message (key, at, verdict) VALUES (?, ?, ?)", row)
 
 
 def _stored_answers(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes | None, Verdict]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
+from app.adapters.storage.sqlite import retention
 from app.adapters.storage.sqlite.histories import Histories
-from app.adapters.storage.sqlite.rows import from_micros, reasons_from_text, to_micros, verdict_from_bytes
+from app.adapters.storage.sqlite.reader import Reader
+from app.adapters.storage.sqlite.rows import from_micros, reasons_from_text, verdict_from_bytes
 from app.adapters.storage.sqlite.transaction import record_drafts
 from app.adapters.storage.sqlite.writer import Writer
 from app.core.model.catalogue import Catalogue
@@ -17,10 +18,7 @@ from app.core.model.verdict import Outcome, Verdict, VerificationId
 from app.core.model.verification import Draft, Record, Verification
 from app.core.rules import UNDISCLOSED, announced_reasons
 
-MESSAGES_KEPT: Final = timedelta(days=8)
-CALLERS_KEPT: Final = timedelta(days=730)
-_FORGET_SLICE: Final = 2000
-
+_ANSWER = "SELECT verdict FROM message WHERE key IN (?, ?) ORDER BY id LIMIT 1"
 _FACT = (
     "SELECT at, serial, ordinal, own_ordinal, outcome, reasons, channel, place, caller, digest, policy"
     " FROM verification WHERE id = ?"
@@ -30,8 +28,9 @@ _FACT = (
 class SqliteVerifications:
     """``VerificationStore`` (contract in the port) with reads for the command line."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
+        self._reader = reader
 
     async def record(self, drafts: Sequence[Draft], catalogue: Catalogue) -> Sequence[Verdict]:
         """Record a batch; see the port."""
@@ -45,9 +44,10 @@ class SqliteVerifications:
             lambda db, histories: record_drafts(db, histories, drafts, catalogue), keep=False
         )
 
-    async def find_answer(self, message_key: bytes) -> Verdict | None:
+    async def find_answer(self, message_key: bytes, alias_key: bytes | None = None) -> Verdict | None:
         """Return the verdict stored for a message; see the port."""
-        return await self._writer.submit(lambda db, _: _find_answer(db, message_key))
+        rows = await self._reader.rows("Looking a message up", _ANSWER, (message_key, alias_key))
+        return verdict_from_bytes(rows[0][0]) if rows else None
 
     async def find_record(
         self, verification_id: VerificationId, reader_token: bytes | None, catalogue: Catalogue
@@ -66,13 +66,8 @@ class SqliteVerifications:
         await self._writer.submit(_write_readiness)
 
     async def forget(self, now: datetime) -> int:
-        """Drop message ids after 8 days and caller tokens after 24 months, a slice a call; return how many went."""
-        return await self._writer.submit(lambda db, _: _forget(db, now))
-
-
-def _find_answer(db: sqlite3.Connection, message_key: bytes) -> Verdict | None:
-    row = db.execute("SELECT verdict FROM message WHERE key = ?", (message_key,)).fetchone()
-    return verdict_from_bytes(row[0]) if row else None
+        """Drop what may not be kept any longer, a slice of each table a call; return how many rows went."""
+        return await self._writer.submit(lambda db, _: retention.forget(db, now))
 
 
 def _peek(db: sqlite3.Connection, histories: Histories, serial: int) -> int:
@@ -83,15 +78,6 @@ def _peek(db: sqlite3.Connection, histories: Histories, serial: int) -> int:
 
 def _write_readiness(db: sqlite3.Connection, _histories: Histories) -> None:
     db.execute("INSERT INTO readiness VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET at = at + 1")
-
-
-def _forget(db: sqlite3.Connection, now: datetime) -> int:
-    gone = 0
-    for table, kept in (("message", MESSAGES_KEPT), ("caller", CALLERS_KEPT)):
-        oldest = f"SELECT id FROM {table} ORDER BY id LIMIT {_FORGET_SLICE}"  # noqa: S608 - constants
-        sql = f"DELETE FROM {table} WHERE id IN ({oldest}) AND at < ?"  # noqa: S608 - constants
-        gone += db.execute(sql, (to_micros(now - kept),)).rowcount
-    return gone
 
 
 def _last_id(db: sqlite3.Connection) -> int:

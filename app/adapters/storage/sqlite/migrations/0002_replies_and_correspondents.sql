@@ -16,7 +16,8 @@ CREATE TABLE reply (
     delivery_at INTEGER,
     why TEXT
 ) STRICT;
-CREATE INDEX reply_due ON reply (due_at) WHERE state IN ('waiting', 'sending');
+-- covers the search for what is due, so that a long queue is looked through without its rows
+CREATE INDEX reply_due ON reply (due_at, owed_at) WHERE state IN ('waiting', 'sending');
 CREATE INDEX reply_by_provider_id ON reply (sender, provider_id) WHERE provider_id IS NOT NULL;
 
 -- Personal data, erasable: what a caller chose and was told, under the keyed token alone.
@@ -27,6 +28,7 @@ CREATE TABLE correspondent (
     opted_out INTEGER NOT NULL CHECK (opted_out IN (0, 1)),
     at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX correspondent_kept ON correspondent (at) WHERE opted_out = 0;
 
 CREATE TABLE notice (
     token BLOB NOT NULL,
@@ -35,6 +37,7 @@ CREATE TABLE notice (
     until INTEGER NOT NULL,
     PRIMARY KEY (token, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX notice_until ON notice (until);
 
 -- What was spent on a day of the display zone; caller is a token, or empty for the whole day.
 CREATE TABLE spending (
