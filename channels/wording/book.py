@@ -10,6 +10,9 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
+from channels.wording.letterhead import Letterhead
+from channels.wording.notices import NoticeWords
+from channels.wording.segments import Encoding
 from channels.wording.variants import Variant
 
 _FOLDER: Final = Path(__file__).parent
@@ -54,11 +57,14 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """All words of one locale; ``zone`` is the display time zone."""
+    """All words of one locale; ``zone`` is the display time zone, ``alphabet`` that of its text messages."""
 
     locale: str
     zone: tzinfo
+    alphabet: Encoding
+    letterhead: Letterhead
     meanings: Mapping[Variant, Meaning]
+    notices: Mapping[NoticeWords, Template]
     facts: Mapping[str, str]
     fragments: Mapping[str, str]
     channels: Mapping[str, str]
@@ -72,19 +78,33 @@ class Book:
     _written: dict[tuple[str, str | int], str] = field(default_factory=dict)
 
     @staticmethod
-    def load(locale: str, zone: tzinfo) -> Book:
-        """Read the locale's file. Raises ``KeyError`` where it lacks a word, so that a gap fails at start."""
+    def load(locale: str, zone: tzinfo, *, site: str = "", signature: str | None = None) -> Book:
+        """Read the locale's file; without ``signature`` its own is taken.
+
+        Raises ``KeyError`` where the file lacks a word, so that a gap fails at start, and ``ValueError`` for a site
+        or a signature that cannot stand in a text message (:class:`Letterhead`).
+        """
         data = tomllib.loads((_FOLDER / f"{locale}.toml").read_text(encoding="utf-8"))
         looks = data["look_at"]
+        alphabet = Encoding(data["alphabet"])
+        letterhead = Letterhead.of(
+            signature=data["signature"]["default"] if signature is None else signature,
+            shown=data["signature"]["shown"],
+            site=site,
+            alphabet=alphabet,
+        )
         return Book(
             locale=locale,
             zone=zone,
+            alphabet=alphabet,
+            letterhead=letterhead,
+            notices={name: Template.of(data["notices"][name.value]) for name in NoticeWords},
             meanings={variant: _meaning(data["answers"][variant.value], looks) for variant in Variant},
             facts=data["facts"],
             fragments=data["fragments"],
             channels=data["channels"],
             short_channels=data["short_channels"],
-            places=data.get("places", {}),
+            places=data["places"],
             dates=data["dates"],
             months=tuple(data.get("months", ())),
             ordinals=data.get("ordinals", {}),
@@ -136,11 +156,22 @@ class Book:
                 return self.wait[unit if number == 1 else f"{unit}s"].format(n=number)
         raise AssertionError("a second is the last unit")
 
+    def province(self, place: str) -> str:
+        """Return the province that a recorded place begins with, or "" where it is none we know."""
+        for end in range(len(place), 0, -1):
+            if name := self.places.get(place[:end]):
+                return name
+        return ""
+
+    def whole_place(self, place: str) -> str:
+        """Return a recorded place, as in 内蒙古呼和浩特, as far as this locale has words for it."""
+        return self.fragments["place"].format(place=place, province=self.province(place) or place)
+
     def via(self, channel: str, place: str) -> str:
         """Return the channel and the place of a check in brackets, or nothing where neither is known."""
         text = self._written.get((channel, place))
         if text is None:
-            known = [name for name in (self.channels.get(channel, ""), self.places.get(place, place)) if name]
+            known = [name for name in (self.channels.get(channel, ""), self.whole_place(place)) if name]
             text = self.fragments["via"].format(via=self.fragments["via_join"].join(known)) if known else ""
             self._keep((channel, place), text)
         return text

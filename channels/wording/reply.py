@@ -14,6 +14,8 @@ from app.core.model.value import value
 from app.core.model.verdict import Verdict
 from channels.wording.book import Book, Meaning
 from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
+from channels.wording.notices import Notice, NoticeWords
+from channels.wording.short import ShortFacts, short_answer, short_notice
 from channels.wording.values import VALUES
 from channels.wording.variants import Variant, variant_of
 
@@ -61,7 +63,8 @@ class Reply:
     @property
     def short(self) -> str:
         """The text-message form: one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English)."""
-        return self._meaning.short.fill(self._value).strip()
+        facts = ShortFacts(verdict=self.verdict, book=self.book, more_codes=self.more_codes)
+        return short_answer(self._meaning.short, facts)
 
     @property
     def page(self) -> Page:
@@ -107,16 +110,27 @@ class Reply:
 
 
 class Wording:
-    """Every answer in every locale, loaded once."""
+    """Every answer and every notice in every locale, loaded once."""
 
     def __init__(self, books: Mapping[str, Book]) -> None:
         self._books = books
 
     @staticmethod
-    def load(timezone: str) -> Wording:
-        """Read all locales' files; times are shown in ``timezone`` (an IANA name)."""
+    def load(timezone: str, *, site: str = "", signatures: Mapping[str, str] | None = None) -> Wording:
+        """Read all locales' files; times are shown in ``timezone`` (an IANA name).
+
+        For text messages: ``site`` is the bare official domain, which help and ``not_found`` show (left out where it
+        is "" or longer than 24 characters); ``signatures`` maps a locale to the name at the start of every text, at
+        most 6 hanzi in Chinese and 12 GSM-7 characters in English, "" for none. Raises ``ValueError`` with its remedy
+        for what cannot stand there.
+        """
         zone = ZoneInfo(timezone)
-        return Wording({locale: Book.load(locale, zone) for locale in LOCALES})
+        names = signatures or {}
+        if unknown := sorted(names.keys() - set(LOCALES)):
+            raise ValueError(f"There is no locale {unknown[0]!r} to sign in; name {' or '.join(LOCALES)}.")
+        return Wording(
+            {locale: Book.load(locale, zone, site=site, signature=names.get(locale)) for locale in LOCALES}
+        )
 
     def reply(self, verdict: Verdict, locale: str = DEFAULT_LOCALE, *, more_codes: bool = False) -> Reply:
         """Return the answer in ``locale`` or, where it is unknown, the nearest: en-US is en, anything else zh-CN."""
@@ -127,6 +141,12 @@ class Wording:
         return Reply(
             verdict=verdict, locale=locale, variant=variant_of(verdict), book=book, more_codes=more_codes
         )
+
+    def notice(self, name: NoticeWords, locale: str = DEFAULT_LOCALE) -> Notice:
+        """Return a text message that answers no query, in the nearest locale as for :meth:`reply`."""
+        locale = resolve_locale(locale)
+        book = self._books[locale]
+        return Notice(locale=locale, short=short_notice(book.notices[name], book))
 
     def moment(self, at: datetime, locale: str) -> str:
         """Return date and time as people write them in ``locale``."""

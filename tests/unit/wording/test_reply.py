@@ -15,6 +15,7 @@ from channels.wording.book import Template
 from channels.wording.locales import LOCALES, negotiate_locale, resolve_locale
 from channels.wording.reply import Reply, Wording
 from channels.wording.segments import find_gsm7_length, fits_one_segment, ucs2_length
+from channels.wording.short import SHORT_VALUES
 from channels.wording.values import VALUES
 from channels.wording.variants import Variant, variant_of
 from tests.unit.wording.verdicts import AT, LONGEST_LABEL, verdict_of
@@ -122,7 +123,10 @@ def test_both_locales_have_the_same_words_and_placeholders() -> None:
                         Template.of(other["answers"][name][form]).names,
                     )
                     assert set(here) == set(there), (name, form)
-        for table in ("look_at", "facts", "fragments", "channels", "short_channels", "dates", "wait"):
+        for table in (
+            "look_at", "facts", "fragments", "channels", "short_channels", "dates", "wait",
+            "signature", "notices", "places",
+        ):  # fmt: skip
             assert first[table].keys() == other[table].keys(), table
         assert {name: len(lines) for name, lines in first["look_at"].items()} == {
             name: len(lines) for name, lines in other["look_at"].items()
@@ -133,8 +137,11 @@ def test_every_placeholder_has_a_value() -> None:
     for locale in LOCALES:
         book = tomllib.loads((FOLDER / f"{locale}.toml").read_text(encoding="utf-8"))
         for words in book["answers"].values():
-            for form in ("message", "short", "lead", "next_step"):
+            for form in ("message", "lead", "next_step"):
                 assert set(Template.of(words.get(form, "")).names) <= VALUES.keys()
+            assert set(Template.of(words["short"]).names) <= VALUES.keys() | SHORT_VALUES.keys()
+        for words in book["notices"].values():
+            assert set(Template.of(words).names) <= {"signature", "site"}
 
 
 @pytest.mark.parametrize(

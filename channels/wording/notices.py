@@ -1,0 +1,24 @@
+"""Text messages that answer no query: help, a change of language, opting out and in again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from app.core.model.value import value
+
+
+class NoticeWords(StrEnum):
+    """Every notice there is; each has its words in every locale."""
+
+    HELP = "help"
+    LANGUAGE = "language"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+
+
+@value
+class Notice:
+    """A notice in a locale. ``short`` is one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English)."""
+
+    locale: str
+    short: str
