@@ -295,6 +295,14 @@ class Settings(BaseSettings):
         """True where only this machine could open the address in a QR code."""
         return _LOOPBACK_URL.match(self.public_url) is not None
 
+    def with_texts_by_token(self, token: str) -> Settings:
+        """Return these settings with the sms channel, and Twilio with this auth token alone."""
+        twilio = TwilioSettings(auth_tokens=(SecretStr(token),))
+        channels = self.channels if "sms" in self.channels else (*self.channels, "sms")
+        return self.model_copy(
+            update={"channels": channels, "sms": self.sms.model_copy(update={"twilio": twilio})}
+        )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -15,7 +15,8 @@ from typing import Protocol
 from app.core.errors import YanzhenError
 from app.core.model.value import value
 from app.core.model.verification import Record
-from app.core.ports.clock import Clock
+from app.core.ports import http_calls as http_calls  # noqa: PLC0414 - calls and their answers, for the channels
+from app.core.ports.clock import Clock as Clock  # noqa: PLC0414 - for the channels
 from app.core.ports.http_calls import HttpCalls
 from app.core.ports.identities import Identities
 from app.core.ports.places import Places
@@ -36,8 +37,8 @@ class Route:
 class ChannelManifest:
     """What a channel is: ``name`` stands in every recorded fact, ``deadline_ms`` is the service rules' figure.
 
-    ``how_to_ask`` is one line for the table of samples, with ``{code}`` and ``{public_url}`` to fill. ``pushes`` and
-    ``listens`` declare the abilities of ``channels.abilities``.
+    ``how_to_ask`` is one line for the table of samples, with ``{code}``, ``{public_url}`` and ``{yanzhen}`` (the
+    command) to fill. ``pushes`` and ``listens`` declare the abilities of ``channels.abilities``.
     """
 
     name: str

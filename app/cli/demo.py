@@ -25,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, load the demonstration once, print sample codes with their outcomes of now, serve until stopped."""
     from app.bootstrap.service import serve
+    from app.bootstrap.texting import make_demo_provider
 
     settings = settings_of(arguments)
     samples = asyncio.run(_prepare(settings))
+    settings = make_demo_provider(settings)
     serve(settings, announce=lambda service: _announce(settings, service, samples))
     return 0
 
@@ -63,7 +65,9 @@ def _announce(settings: Settings, service: RunningService, samples: tuple[Sample
     write_line()
     write_line("The answers are those for somebody who asks for the first time. How to ask:")
     for adapter in service.adapters:
-        ask = adapter.manifest.how_to_ask.format(code=samples[0].code.digits, public_url=url)
+        ask = adapter.manifest.how_to_ask.format(
+            code=samples[0].code.digits, public_url=url, yanzhen=_called()
+        )
         write_line(f"  {adapter.manifest.name:<5} {ask}")
     write_line(f"  {'cli':<5} {_called()} verify {samples[0].code.digits}")
     write_line()

@@ -26,6 +26,8 @@ GROUPS: Final = {
     "label": "artwork of labels",
     "keys": "the key file",
     "db": "the database",
+    "simulate": "try a channel without an account",
+    "caller": "what is kept of callers",
 }
 
 COMMANDS: Final = (
@@ -52,6 +54,8 @@ COMMANDS: Final = (
     Command("keys list", "app.cli.keys_list", "list the ids of the keys, never the keys"),
     Command("keys rotate", "app.cli.keys_rotate", "add a tag key for the batches to come"),
     Command("db upgrade", "app.cli.db_upgrade", "bring the database schema up to date"),
+    Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
+    Command("caller erase", "app.cli.caller_erase", "forget who a telephone number is"),
     Command("doctor", "app.cli.doctor", "check that this installation can serve"),
     Command("reference", "app.cli.reference", "print the generated reference: settings, outcomes, commands"),
 )

@@ -36,7 +36,7 @@ class SmsAdapter:
         self.manifest = ChannelManifest(
             name="sms",
             deadline_ms=10_000,
-            how_to_ask='yanzhen simulate sms "{code}"',
+            how_to_ask='{yanzhen} simulate sms "{code}"',
             pushes=bool(dialect.senders()),
             listens=bool(dialect.listeners()),
         )

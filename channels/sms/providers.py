@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.errors import SettingsInvalid
 from channels.base import ChannelContext
 from channels.sms.dialect import Dialect
 from channels.sms.settings import SmsSettings
@@ -28,5 +29,19 @@ def make_dialects(context: ChannelContext) -> tuple[Dialect, ...]:
     if settings.gateway is not None:
         from channels.sms.gateway.dialect import load_gateways
 
-        dialects.extend(load_gateways(settings.gateway, calls=context.calls))
+        dialects.extend(
+            load_gateways(settings.gateway, calls=context.calls, timezone=context.timezone)
+        )
+    _require_ways_back(dialects)
     return tuple(dialects)
+
+
+def _require_ways_back(dialects: list[Dialect]) -> None:
+    """Raise ``SettingsInvalid`` where replies are to leave by a provider that cannot send."""
+    ways = {sender.name for dialect in dialects for sender in dialect.senders()}
+    for dialect in dialects:
+        if dialect.reply_by and dialect.reply_by not in ways:
+            raise SettingsInvalid(
+                f"sms: replies to {dialect.name} are to leave by {dialect.reply_by}, which cannot send as it is set up. "
+                f"Ways that can: {', '.join(sorted(ways)) or 'none'}."
+            )

@@ -212,6 +212,6 @@ def _problem_response(
     )
 
 
-def make_adapter(context: ChannelContext) -> ApiAdapter:
+def make_adapters(context: ChannelContext) -> tuple[ApiAdapter]:
     """Return the adapter; the registry names this factory."""
-    return ApiAdapter(context)
+    return (ApiAdapter(context),)

@@ -300,6 +300,6 @@ def _announced(record: Record) -> Verdict:
     )
 
 
-def make_adapter(context: ChannelContext) -> WebAdapter:
+def make_adapters(context: ChannelContext) -> tuple[WebAdapter]:
     """Return the adapter; the registry names this factory."""
-    return WebAdapter(context)
+    return (WebAdapter(context),)

@@ -5,6 +5,7 @@ One batch a label state, so that every outcome can be asked for by a code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,14 +29,24 @@ from app.core.model.label import (
     Thresholds,
 )
 from app.core.model.verdict import Outcome
+from app.core.ports.journal import Journal
 from app.core.ports.throttle import Throttle
 from app.issuing.codebook import LAYOUTS
 from app.issuing.keyring import KeptKey, Keyring, SecretName
 from app.issuing.recogniser import CodebookRecogniser
+from channels.abilities import Sender
+from channels.asking import Asking
 from channels.base import ChannelContext
+from channels.courier import Courier
+from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
 from channels.wording.reply import Wording
 from tests.fakes.clock import FakeClock
+from tests.fakes.fake_calls import FakeCalls
+from tests.fakes.fake_places import FakePlaces
+from tests.fakes.fake_spending import FakeSpending
+from tests.fakes.memory_correspondence import MemoryCorrespondence
+from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.open_throttle import OpenThrottle
 from tests.fakes.recording_journal import RecordingJournal
@@ -114,10 +125,55 @@ class SampleService:
     journal: RecordingJournal
     store: MemoryStore
     engine: VerificationEngine
-    pipeline: Pipeline
     context: ChannelContext
     wording: Wording
     keyring: Keyring
+    outbox: MemoryOutbox
+    correspondence: MemoryCorrespondence
+    spending: FakeSpending
+    throttle: Throttle
+
+    def asking(self, *, throttle: Throttle | None = None, journal: Journal | None = None) -> Asking:
+        """Return the asking of this service, with another throttle or journal where one is given."""
+        return Asking(
+            engine=self.engine,
+            throttle=throttle or self.throttle,
+            journal=journal or self.journal,
+            clock=self.clock,
+        )
+
+    def pipeline_with(self, *, throttle: Throttle | None = None, journal: Journal | None = None) -> Pipeline:
+        """Return a pipeline of this service with another throttle or journal."""
+        asking, journal = self.asking(throttle=throttle, journal=journal), journal or self.journal
+        messages = Messages(
+            asking=asking,
+            stores=MessageStores(
+                outbox=self.outbox, correspondence=self.correspondence, spending=self.spending
+            ),
+            wording=self.wording,
+            journal=journal,
+            clock=self.clock,
+            nudge=lambda: None,
+        )
+        return Pipeline(
+            asking=asking, messages=messages, wording=self.wording, journal=journal, clock=self.clock
+        )
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The one path of this service."""
+        return self.pipeline_with()
+
+    def courier(self, senders: Iterable[Sender]) -> Courier:
+        """Return a courier of this service's outbox."""
+        return Courier(
+            outbox=self.outbox,
+            asking=self.asking(),
+            wording=self.wording,
+            senders=senders,
+            journal=self.journal,
+            clock=self.clock,
+        )
 
     def code(self, batch: str = "active", number: int = 0) -> str:
         """Return the code of a label of the batch called ``batch``."""
@@ -137,7 +193,10 @@ class SampleService:
 
 
 async def start_sample_service(
-    *, throttle: Throttle | None = None, public_url: str = PUBLIC_URL
+    *,
+    throttle: Throttle | None = None,
+    public_url: str = PUBLIC_URL,
+    settings: Mapping[str, object] | None = None,
 ) -> SampleService:
     """Start a service; close its ``engine`` at the end."""
     clock, journal, keyring = FakeClock(), RecordingJournal(), fixed_keyring()
@@ -162,19 +221,22 @@ async def start_sample_service(
         public_url=public_url,
         timezone="Asia/Shanghai",
         lengths=lambda: engine.catalogue.lengths,
-    )
-    pipeline = Pipeline(
-        engine=engine, throttle=throttle or OpenThrottle(), wording=wording, journal=journal, clock=clock
+        places=FakePlaces(),
+        calls=FakeCalls(),
+        settings=settings or {},
     )
     return SampleService(
         clock=clock,
         journal=journal,
         store=store,
         engine=engine,
-        pipeline=pipeline,
         context=context,
         wording=wording,
         keyring=keyring,
+        outbox=MemoryOutbox(),
+        correspondence=MemoryCorrespondence(),
+        spending=FakeSpending(),
+        throttle=throttle or OpenThrottle(),
     )
 
 

@@ -16,7 +16,7 @@ from channels.turns import RecordOpened, Turn
 from channels.web.api import ApiAdapter
 from channels.web.pages import WebAdapter
 from channels.wording.reply import Reply
-from tests.contract.channel.suite import ChannelBinding
+from tests.contract.channel.suite import ChannelBinding, Traits
 from tests.contract.channel.toy_channel.adapter import SECRET, ToyAdapter
 from tests.fakes.clock import START
 from tests.fakes.sample_service import PUBLIC_URL
@@ -67,6 +67,7 @@ class WebBinding:
     """The website: the form, its nonce and the visitor's cookie."""
 
     secrets = (COOKIE, NONCE)
+    traits = Traits()
     _form = "application/x-www-form-urlencoded"
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
@@ -138,6 +139,7 @@ class ApiBinding:
     """The JSON API: a body, an idempotency key and, from a browser, the visitor's cookie."""
 
     secrets = (COOKIE,)
+    traits = Traits()
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
         return ApiAdapter(context)
@@ -197,6 +199,7 @@ class ToyBinding:
     """The example channel."""
 
     secrets = (SECRET, "8613800138000")
+    traits = Traits()
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
         return ToyAdapter(context)

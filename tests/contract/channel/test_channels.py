@@ -34,7 +34,7 @@ def test_every_registered_channel_has_a_binding() -> None:
 
 
 async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CHANNELS, "toy", "tests.contract.channel.toy_channel.adapter:make_adapter")
+    monkeypatch.setitem(CHANNELS, "toy", "tests.contract.channel.toy_channel.adapter:make_adapters")
     service = await start_sample_service()
     adapters = load_channels(("web", "toy", "api"), service.context)
     assert [adapter.manifest.name for adapter in adapters] == ["web", "toy", "api"]
@@ -53,5 +53,5 @@ def test_every_channel_stands_under_its_own_name() -> None:
     for name, dotted in CHANNELS.items():
         module, _, factory = dotted.partition(":")
         assert module.startswith("channels.")
-        assert factory == "make_adapter"
+        assert factory == "make_adapters"
         assert name.isidentifier()

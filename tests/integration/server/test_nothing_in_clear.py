@@ -15,7 +15,6 @@ from app.core.errors import StoreUnavailable
 from app.logs import configure_logs
 from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
-from channels.pipeline import Pipeline
 from channels.registry import load_channels
 from tests.fakes.open_throttle import OpenThrottle
 from tests.fakes.sample_service import SampleService
@@ -30,13 +29,7 @@ async def logging_site(service: SampleService, stream: io.BytesIO) -> AsyncItera
     """The real channels, journal and metrics; every line goes to ``stream``."""
     logs = configure_logs(log_format="json", level="debug", stream=stream)
     journal = ServiceJournal(logs)
-    pipeline = Pipeline(
-        engine=service.engine,
-        throttle=OpenThrottle(),
-        wording=service.wording,
-        journal=journal,
-        clock=service.clock,
-    )
+    pipeline = service.pipeline_with(throttle=OpenThrottle(), journal=journal)
     server = WebServer(
         load_channels(["web", "api"], service.context),
         pipeline,

@@ -73,6 +73,6 @@ class ToyAdapter:
         return OutboundResponse(status=status, body=b"refused")
 
 
-def make_adapter(context: ChannelContext) -> ToyAdapter:
+def make_adapters(context: ChannelContext) -> tuple[ToyAdapter]:
     """Return the adapter; the registry names this factory."""
-    return ToyAdapter(context)
+    return (ToyAdapter(context),)

@@ -1,0 +1,103 @@
+"""Text messages at start-up: the settings tree as the channel's own values, and what messages stand on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Final
+
+from app.core.errors import SettingsInvalid
+from app.logs import Logger
+from app.settings import Settings
+from channels.sms.settings import GatewayOptions, KannelOptions, SmppOptions, SmsSettings, TwilioOptions
+
+SMS: Final = "sms"
+_DEMO_TOKEN_FILE: Final = "demo-sms-token"  # noqa: S105 - the name of the file
+
+
+def sms_settings(settings: Settings) -> SmsSettings:
+    """Return the providers that are set up. Raises ``SettingsInvalid`` where the channel has none."""
+    sms = settings.sms
+    if SMS in settings.channels and not sms.any_provider:
+        raise SettingsInvalid(
+            "channels: sms is named, but no provider is set up. Set sms.twilio.auth_tokens, sms.kannel.secret, "
+            "sms.smpp.host or sms.gateway.files (channels/sms/README.md), or take sms out."
+        )
+    return SmsSettings(
+        twilio=_twilio(settings) if sms.twilio.auth_tokens else None,
+        kannel=_kannel(settings) if sms.kannel.secret else None,
+        smpp=_smpp(settings) if sms.smpp.host else None,
+        gateway=_gateway(settings) if sms.gateway.files else None,
+    )
+
+
+def make_demo_provider(settings: Settings) -> Settings:
+    """Return the settings with a provider to play: a token in the data folder that nobody else knows."""
+    path = settings.data_dir / _DEMO_TOKEN_FILE
+    if not settings.sms.any_provider and not path.exists():
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_hex(16))
+    return with_demo_provider(settings)
+
+
+def with_demo_provider(settings: Settings) -> Settings:
+    """Return the settings, with the demonstration's provider where it was made and none is set up."""
+    path = settings.data_dir / _DEMO_TOKEN_FILE
+    if settings.sms.any_provider or not path.exists():
+        return settings
+    return settings.with_texts_by_token(path.read_text(encoding="ascii").strip())
+
+
+def warn_of_idle_settings(settings: Settings, log: Logger) -> None:
+    """Say that a provider is set up which no channel uses."""
+    if settings.sms.any_provider and SMS not in settings.channels:
+        log.warning("provider_without_channel", remedy="Add sms to channels, or take the provider's settings out.")
+
+
+def _twilio(settings: Settings) -> TwilioOptions:
+    chosen = settings.sms.twilio
+    return TwilioOptions(
+        auth_tokens=tuple(token.get_secret_value() for token in chosen.auth_tokens),
+        account_sid=chosen.account_sid,
+        api_url=chosen.api_url,
+    )
+
+
+def _kannel(settings: Settings) -> KannelOptions:
+    chosen = settings.sms.kannel
+    return KannelOptions(
+        secrets=tuple(secret.get_secret_value() for secret in chosen.secret),
+        allow_from=chosen.allow_from,
+        send_url=chosen.send_url,
+        send_username=chosen.send_username,
+        send_password=chosen.send_password.get_secret_value(),
+    )
+
+
+def _smpp(settings: Settings) -> SmppOptions:
+    chosen = settings.sms.smpp
+    return SmppOptions(
+        host=chosen.host,
+        port=chosen.port,
+        system_id=chosen.system_id,
+        password=chosen.password.get_secret_value(),
+        system_type=chosen.system_type,
+        addresses=chosen.addresses,
+    )
+
+
+def _gateway(settings: Settings) -> GatewayOptions:
+    chosen = settings.sms.gateway
+    credentials = []
+    for entry in chosen.credentials:
+        name, equals, value = entry.get_secret_value().partition("=")
+        if not equals:
+            raise SettingsInvalid("sms.gateway.credentials: write each as name=value, with commas between.")
+        credentials.append((name.strip(), value.strip()))
+    return GatewayOptions(
+        files=chosen.files,
+        secrets=tuple(secret.get_secret_value() for secret in chosen.secrets),
+        allow_from=chosen.allow_from,
+        credentials=tuple(credentials),
+        reply_by=chosen.reply_by,
+    )
