@@ -116,6 +116,7 @@ class MemoryOutbox:
         elif isinstance(settlement, PutOff):
             reply.state, reply.due_at, reply.doubtful = "waiting", settlement.until, settlement.doubtful
             reply.doubts += settlement.doubtful
+            reply.tried_at = reply.tried_at or now
         elif isinstance(settlement, GivenUp):
             reply.close("failed", settlement.why)
 

@@ -175,9 +175,9 @@ class SqliteOutbox:
                 )
             case PutOff(until=until, doubtful=doubtful):
                 db.execute(
-                    "UPDATE reply SET state = 'waiting', due_at = ?, doubtful = ?, doubts = doubts + ?"
-                    " WHERE id = ? AND state IN ('waiting', 'sending')",
-                    (to_micros(until), doubtful, doubtful, reply_id),
+                    "UPDATE reply SET state = 'waiting', due_at = ?, doubtful = ?, doubts = doubts + ?,"
+                    " tried_at = coalesce(tried_at, ?) WHERE id = ? AND state IN ('waiting', 'sending')",
+                    (to_micros(until), doubtful, doubtful, at, reply_id),
                 )
             case GivenUp(why=why):
                 db.execute(

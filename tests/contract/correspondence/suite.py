@@ -1,0 +1,86 @@
+"""What every correspondence must do. Bind it by a subclass with the fixture ``correspondence``."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.core.model.caller import Caller, CallerKind
+from app.core.ports.correspondence import Correspondence, Correspondent, NoticeKind
+from tests.fakes.clock import START
+
+ONE = Caller(kind=CallerKind.PHONE, token=b"caller-number-01")
+TWO = Caller(kind=CallerKind.PHONE, token=b"caller-number-02", key_id=2)
+NOBODY = Caller(kind=CallerKind.PHONE)
+DAY = START + timedelta(days=1)
+
+
+class CorrespondenceContract:
+    async def test_a_stranger_is_a_blank(self, correspondence: Correspondence) -> None:
+        assert await correspondence.find(ONE) == Correspondent()
+
+    async def test_what_was_kept_last_is_found(self, correspondence: Correspondence) -> None:
+        for chosen in (
+            Correspondent(locale="en"),
+            Correspondent(locale="en", opted_out=True),
+            Correspondent(locale="zh-CN"),
+            Correspondent(),
+        ):
+            await correspondence.keep(ONE, chosen, now=START)
+            assert await correspondence.find(ONE) == chosen
+            assert await correspondence.find(TWO) == Correspondent()
+
+    async def test_a_caller_without_a_token_is_nobody(self, correspondence: Correspondence) -> None:
+        await correspondence.keep(NOBODY, Correspondent(locale="en", opted_out=True), now=START)
+        assert await correspondence.find(NOBODY) == Correspondent()
+        for message in (b"m" * 16, b"n" * 16):
+            assert await correspondence.claim_notice(
+                NOBODY, NoticeKind.HELP, message_key=message, now=START, until=DAY
+            )
+
+    async def test_one_message_gets_the_notice_and_gets_it_again(
+        self, correspondence: Correspondence
+    ) -> None:
+        async def claim(message: bytes, *, minutes: int) -> bool:
+            now = START + timedelta(minutes=minutes)
+            return await correspondence.claim_notice(
+                ONE, NoticeKind.HELP, message_key=message * 16, now=now, until=now + timedelta(days=1)
+            )
+
+        assert await claim(b"m", minutes=0)
+        assert not await claim(b"n", minutes=1)
+        assert await claim(b"m", minutes=2)
+        assert not await claim(b"n", minutes=1439)
+        assert await claim(b"n", minutes=1440)
+        assert not await claim(b"m", minutes=1441)
+        assert await claim(b"n", minutes=1442)
+
+    async def test_callers_and_kinds_are_counted_apart(self, correspondence: Correspondence) -> None:
+        claims = [
+            await correspondence.claim_notice(caller, kind, message_key=message * 16, now=START, until=DAY)
+            for caller in (ONE, TWO)
+            for kind in NoticeKind
+            for message in (b"m", b"n")
+        ]
+        assert claims == [True, False] * 2 * len(NoticeKind)
+
+    @pytest.mark.parametrize("first", [True, False])
+    async def test_many_at_once_have_one_winner(self, correspondence: Correspondence, *, first: bool) -> None:
+        if not first:  # an older notice has run out
+            await correspondence.claim_notice(
+                ONE, NoticeKind.THROTTLED, message_key=b"o" * 16, now=START - timedelta(days=2), until=START
+            )
+        messages = [bytes([number % 32]) * 16 for number in range(96)]
+        claims = await asyncio.gather(
+            *(
+                correspondence.claim_notice(
+                    ONE, NoticeKind.THROTTLED, message_key=message, now=START, until=DAY
+                )
+                for message in messages
+            )
+        )
+        winners = {message for message, won in zip(messages, claims, strict=True) if won}
+        assert len(winners) == 1
+        assert sum(claims) == 3
