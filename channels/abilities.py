@@ -77,6 +77,10 @@ class Sender(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Give back what was opened; nothing is sent any more."""
+        ...
+
 
 class PushingChannel(ChannelAdapter, Protocol):
     """``manifest.pushes``: replies can be sent later, through these."""

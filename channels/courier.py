@@ -1,4 +1,4 @@
-"""The courier: delivers what the outbox owes. Where a reply's fate is unknown, the provider is asked before a second try.
+"""The courier: delivers what the outbox owes. Where a reply's fate is unknown, the provider is asked first.
 
 A provider that cannot be asked gets it a second time and never a third, so one message costs at most one duplicate.
 """
@@ -110,7 +110,7 @@ class Courier:
         if question is None:
             return GivenUp(why="nothing_to_say")
         started = self._clock.monotonic_s()
-        subjects = ()
+        subjects: tuple[ThrottleSubject, ...] = ()
         if question.caller.token is not None:
             subjects = (ThrottleSubject(question.caller.kind.value, question.caller.token),)
         verdict = await self._asking.verify(question, subjects, deadline_ms=_VERIFY_WITHIN_MS)

@@ -7,9 +7,12 @@ from secrets import token_bytes
 
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
+from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
+from app.adapters.places import PhoneNumberPlaces
 from app.adapters.storage.sqlite import open_sqlite
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.texting import load_wording
 from app.core.engine import VerificationEngine
 from app.core.errors import KeyFileInvalid, KeyMissing
 from app.core.model.caller import Caller, CallerKind
@@ -24,7 +27,7 @@ from app.settings import Settings
 from channels.base import ChannelContext, InboundRequest
 from channels.registry import load_channels
 from channels.turns import Ignored
-from channels.wording.reply import Reply, Wording
+from channels.wording.reply import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ async def verify_once(settings: Settings, text: str, *, entry: Entry, locale: st
                 received_at=clock.now(),
             )
         )
-        reply = Wording.load(settings.timezone).reply(verdict, locale, more_codes=reading.more_codes)
+        reply = load_wording(settings).reply(verdict, locale, more_codes=reading.more_codes)
         return OneAnswer(
             reply=reply,
             document=_api_document(settings, reply, clock),
@@ -110,7 +113,7 @@ def _key_trouble(key_file: KeyFile, catalogue: Catalogue) -> str:
 
 def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:
     context = ChannelContext(
-        wording=Wording.load(settings.timezone),
+        wording=load_wording(settings),
         identities=KeyedIdentities(
             caller_key=token_bytes(32), result_key=token_bytes(32)
         ),  # seals nothing here
@@ -118,6 +121,8 @@ def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:
         public_url=settings.public_url,
         timezone=settings.timezone,
         lengths=lambda: PRESET_LENGTHS,
+        places=PhoneNumberPlaces(),
+        calls=AiohttpCalls(),
     )
     (api,) = load_channels(("api",), context)
     inbound = InboundRequest(method="POST", route="", path="", received_at=clock.now())

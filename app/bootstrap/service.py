@@ -20,16 +20,23 @@ from typing import Final
 
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
+from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
 from app.adapters.journal import ServiceJournal
 from app.adapters.metrics import PrometheusMetrics
+from app.adapters.places import PhoneNumberPlaces
+from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
+from app.bootstrap.conversations import Service, conversations, listening
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
 from app.core.engine import EngineLimits, VerificationEngine
 from app.core.errors import KeyFileInvalid, KeyMissing, SettingsInvalid, StoreUnavailable
 from app.core.model.catalogue import Catalogue
 from app.core.ports.clock import Clock
+from app.core.ports.http_calls import HttpCalls
+from app.core.ports.sealing import Sealing
 from app.core.ports.throttle import Throttle
 from app.issuing.key_file import KeyFile
 from app.issuing.keyring import Keyring, SecretName
@@ -38,6 +45,7 @@ from app.logs import Logger, Logs, configure_logs
 from app.settings import Settings, ThrottleSettings, unknown_environment
 from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
+from channels.asking import Asking
 from channels.base import ChannelAdapter, ChannelContext
 from channels.pipeline import Pipeline
 from channels.registry import CHANNELS, load_channels
@@ -63,6 +71,7 @@ class RunningService:
 class _Keys:
     recogniser: CodebookRecogniser
     identities: KeyedIdentities
+    sealing: Sealing
 
 
 @asynccontextmanager
@@ -87,15 +96,29 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         engine = _engine(settings, storage, keys, clock, journal)
         await engine.start()
         parts.push_async_callback(engine.close)
-        wording = Wording.load(settings.timezone)
-        adapters = _load_channels(settings, keys, wording, clock, engine)
-        pipeline = Pipeline(
-            engine=engine,
-            throttle=_throttle(settings, clock, logs),
-            wording=wording,
-            journal=journal,
-            clock=clock,
+        warn_of_idle_settings(settings, log)
+        wording = load_wording(settings)
+        calls = AiohttpCalls()
+        parts.push_async_callback(calls.close)
+        adapters = _load_channels(settings, _context(settings, keys, wording, clock, engine, calls))
+        asking = Asking(
+            engine=engine, throttle=_throttle(settings, clock, logs), journal=journal, clock=clock
         )
+        messages = await parts.enter_async_context(
+            conversations(
+                Service(
+                    settings=settings,
+                    storage=storage,
+                    sealing=keys.sealing,
+                    asking=asking,
+                    wording=wording,
+                    journal=journal,
+                    clock=clock,
+                ),
+                adapters,
+            )
+        )
+        pipeline = Pipeline(asking=asking, messages=messages, wording=wording, journal=journal, clock=clock)
         server = WebServer(
             adapters,
             pipeline,
@@ -108,6 +131,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         )
         await _listen(server, settings)
         parts.push_async_callback(server.stop)
+        await parts.enter_async_context(listening(adapters, pipeline))
         tables = asyncio.create_task(asyncio.to_thread(keys.recogniser.tabulate))
         parts.push_async_callback(_end, tables)
         housekeeper = asyncio.create_task(_keep_house(storage, clock, journal))
@@ -211,21 +235,34 @@ def _open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> _Keys:
             raise failure
 
         passing = KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32))
-        return _Keys(recogniser=CodebookRecogniser(refuse), identities=passing)
-    return _Keys(recogniser=CodebookRecogniser(key_file.load), identities=identities)
+        sealing = AesGcmSealing({1: token_bytes(32)})
+        return _Keys(recogniser=CodebookRecogniser(refuse), identities=passing, sealing=sealing)
+    sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
+    return _Keys(recogniser=CodebookRecogniser(key_file.load), identities=identities, sealing=sealing)
 
 
-def _load_channels(
-    settings: Settings, keys: _Keys, wording: Wording, clock: Clock, engine: VerificationEngine
-) -> tuple[ChannelAdapter, ...]:
-    context = ChannelContext(
+def _context(
+    settings: Settings,
+    keys: _Keys,
+    wording: Wording,
+    clock: Clock,
+    engine: VerificationEngine,
+    calls: HttpCalls,
+) -> ChannelContext:
+    return ChannelContext(
         wording=wording,
         identities=keys.identities,
         clock=clock,
         public_url=settings.public_url,
         timezone=settings.timezone,
         lengths=lambda: engine.catalogue.lengths,
+        places=PhoneNumberPlaces(),
+        calls=calls,
+        settings={SMS: sms_settings(settings)},
     )
+
+
+def _load_channels(settings: Settings, context: ChannelContext) -> tuple[ChannelAdapter, ...]:
     unknown = sorted(set(settings.channels) - CHANNELS.keys())
     if unknown:
         raise SettingsInvalid(

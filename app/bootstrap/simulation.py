@@ -60,7 +60,9 @@ def _choose(options: SmsSettings, via: str) -> TwilioOptions | KannelOptions:
         if chosen is not None and via in {"", name}:
             return chosen
     raise RuleBroken(
-        f"No provider {via} is set up that can be played here. " if via else "No provider is set up. "
+        f"No provider {via} is set up that can be played here. "
+        if via
+        else "No provider is set up. "
         "Set YANZHEN_SMS__TWILIO__AUTH_TOKENS or YANZHEN_SMS__KANNEL__SECRET to what the server has, or run the "
         "demonstration with the same --data-dir."
     )
@@ -73,7 +75,9 @@ async def _call(call: HttpCall) -> HttpAnswer:
     finally:
         await calls.close()
     if not isinstance(answer, HttpAnswer):
-        raise StoreUnavailable(f"The server does not answer ({answer.why}). Start it, or give its address: --url.")
+        raise StoreUnavailable(
+            f"The server does not answer ({answer.why}). Start it, or give its address: --url."
+        )
     if answer.status == _FORBIDDEN:
         raise NotAuthentic(
             "The server refused the signature. Give this command the settings and the public URL the server has."

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from app.core.errors import SettingsInvalid
 from app.logs import Logger
 from app.settings import Settings
 from channels.sms.settings import GatewayOptions, KannelOptions, SmppOptions, SmsSettings, TwilioOptions
+from channels.wording.reply import Wording
 
 SMS: Final = "sms"
 _DEMO_TOKEN_FILE: Final = "demo-sms-token"  # noqa: S105 - the name of the file
@@ -29,6 +32,25 @@ def sms_settings(settings: Settings) -> SmsSettings:
         smpp=_smpp(settings) if sms.smpp.host else None,
         gateway=_gateway(settings) if sms.gateway.files else None,
     )
+
+
+def load_wording(settings: Settings) -> Wording:
+    """Return the words with this installation's signatures and official domain."""
+    return Wording.load(
+        settings.timezone,
+        site=_official_domain(settings.public_url),
+        signatures={"zh-CN": settings.sms.signature, "en": settings.sms.signature_en},
+    )
+
+
+def _official_domain(public_url: str) -> str:
+    """Return the bare domain a shopper could type, "" where there is none."""
+    host = urlsplit(public_url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return "" if host == "localhost" else host
+    return ""
 
 
 def make_demo_provider(settings: Settings) -> Settings:
@@ -51,7 +73,9 @@ def with_demo_provider(settings: Settings) -> Settings:
 def warn_of_idle_settings(settings: Settings, log: Logger) -> None:
     """Say that a provider is set up which no channel uses."""
     if settings.sms.any_provider and SMS not in settings.channels:
-        log.warning("provider_without_channel", remedy="Add sms to channels, or take the provider's settings out.")
+        log.warning(
+            "provider_without_channel", remedy="Add sms to channels, or take the provider's settings out."
+        )
 
 
 def _twilio(settings: Settings) -> TwilioOptions:

@@ -38,3 +38,6 @@ class ScriptedSender:
     ) -> Lookup:
         self.asked.append((text, since))
         return self.lookups.popleft() if self.lookups else Unknown(why="cannot_be_asked")
+
+    async def close(self) -> None:
+        """Nothing is open."""

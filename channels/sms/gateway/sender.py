@@ -54,6 +54,9 @@ class GatewaySender:
                 return self._meaning(answer)
         assert_never(answer)
 
+    async def close(self) -> None:
+        """Nothing is open: the calls are somebody else's."""
+
     async def find_sent(
         self,
         text: OutgoingText,

@@ -47,6 +47,9 @@ class KannelSender:
             case http_calls.HttpAnswer():
                 return _meaning(answer)
 
+    async def close(self) -> None:
+        """Nothing is open: the calls are somebody else's."""
+
     async def find_sent(
         self,
         text: OutgoingText,
