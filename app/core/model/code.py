@@ -21,18 +21,23 @@ MAX_READINGS: Final = 3  # proofs a message may cost: service rules, section 2
 
 _HANZI_DIGITS: Final = {char: str(n) for n, chars in enumerate(
     ("〇零○", "一幺壹", "二贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for char in chars}  # fmt: skip
-# A single hanzi numeral is usually a word (查一下); two together are digits somebody wrote out.
+_HANZI: Final = f"[{''.join(_HANZI_DIGITS)}]"
+_BETWEEN: Final = r"[\s\-\u2010-\u2015\u2212~\u301c/*•_.。,·・，、()]"
+# A single hanzi numeral is usually a word (查一下); two together, or six set apart, are digits somebody wrote out.
 _HANZI_RUN: Final = re.compile(
-    f"[{''.join(_HANZI_DIGITS)}]{{2,}}|(?<=[0-9])[{''.join(_HANZI_DIGITS)}](?=[0-9])"
+    f"{_HANZI}(?:{_BETWEEN}{{0,3}}{_HANZI}){{5,}}|{_HANZI}{{2,}}|(?<=[0-9]){_HANZI}(?=[0-9])"
 )
-# zero-width characters and marks of direction, which chat programs leave in pasted digits
-_INVISIBLE: Final = dict.fromkeys((0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF))
+# zero-width characters, marks of direction and emoji frames, which chat programs leave in pasted digits
+_INVISIBLE: Final = dict.fromkeys(
+    (0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0x20E3, 0xFE0E, 0xFE0F, 0xFEFF)
+)
 _LOOKALIKES: Final = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
 # The look-ahead finds the one digit that makes a word a number; possessive, or a long word would cost its square.
 _LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]*[0-9])[0-9OolI]++(?![A-Za-z0-9])")
 _LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
-_GROUP: Final = re.compile(r"[0-9]+(?:[\s\-\u2010-\u2015_.,·・，、()]{1,8}[0-9]+)*")
+_GROUP: Final = re.compile(f"[0-9]+(?:{_BETWEEN}{{1,8}}[0-9]+)*")
 _RUN: Final = re.compile(r"[0-9]+")
+_TILED_RUNS: Final = 64  # two codes written digit by digit, and more
 
 
 class Entry(StrEnum):
@@ -84,7 +89,8 @@ def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] 
 
     Order (service rules, section 3): whole digit runs before runs joined over separators, then windows of
     them, each decided by the check digits; what is left is the likeliest attempt, so that a slip can be
-    pointed at. At most three readings are returned. Never raises.
+    pointed at. Codes in groups that follow one another from end to end are told apart by their check digits too.
+    At most three readings are returned. Never raises.
     """
     if raw.isascii() and raw.isdigit() and len(raw) in lengths:
         return Reading(code=Code(digits=raw, entry=entry))
@@ -93,7 +99,8 @@ def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] 
     groups = [_RUN.findall(group) for group in _GROUP.findall(text)]
     runs = [run for group in groups for run in group]
     sound: list[str] = []
-    for candidates in (linked, runs, ("".join(group) for group in groups)):
+    tiled = (digits for group in groups for digits in _tiled(group, lengths))
+    for candidates in (linked, tiled, runs, ("".join(group) for group in groups)):
         sound += [digits for digits in candidates if len(digits) in lengths and check_digits_hold(digits)]
     distinct = list(dict.fromkeys(sound))
     if distinct:
@@ -110,19 +117,43 @@ def read_codes(raw: str, *, entry: Entry = Entry.TYPED, lengths: frozenset[int] 
     return Reading(code=code, others=tuple(others))
 
 
+def count_digits(raw: str) -> int:
+    """Return how many digits a text holds in all, read as :func:`read_codes` reads them."""
+    return sum(map(len, _RUN.findall(_plain(raw[:MAX_TEXT_CHARS]))))
+
+
 def _plain(text: str) -> str:
     """Turn every decimal digit of any script, written-out hanzi digits and look-alike letters into ASCII digits."""
     if not text.isascii():
         text = text.translate(_INVISIBLE)
         text = unicodedata.normalize("NFKC", text)[:MAX_TEXT_CHARS]  # one character may become eighteen
         text = "".join(map(_ascii_digit, text))
-        text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS[c] for c in m[0]), text)
+        text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS.get(c, c) for c in m[0]), text)
     return _LOOKALIKE_WORD.sub(lambda m: m[0].translate(_LOOKALIKES), text)
 
 
 def _ascii_digit(char: str) -> str:
     value = unicodedata.decimal(char, -1)
     return char if value < 0 else str(value)
+
+
+def _tiled(group: list[str], lengths: frozenset[int]) -> tuple[str, ...]:
+    """Return the codes of which a group of several runs is made from its first digit to its last, or none."""
+    if not 1 < len(group) <= _TILED_RUNS:
+        return ()
+    longest = max(lengths)
+    codes_up_to: dict[int, tuple[str, ...]] = {0: ()}
+    for start in range(len(group)):
+        if start not in codes_up_to:
+            continue
+        joined = ""
+        for end in range(start, len(group)):
+            joined += group[end]
+            if len(joined) > longest:
+                break
+            if len(joined) in lengths and check_digits_hold(joined):
+                codes_up_to.setdefault(end + 1, (*codes_up_to[start], joined))
+    return codes_up_to.get(len(group), ())
 
 
 def _joined_windows(group: list[str], lengths: frozenset[int]) -> list[str]:

@@ -10,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.model.check_digits import check_digits_for, check_digits_hold
-from app.core.model.code import MAX_DIGITS, MAX_READINGS, PRESET_LENGTHS, Code, Entry, read_codes
+from app.core.model.code import (
+    MAX_DIGITS,
+    MAX_READINGS,
+    MAX_TEXT_CHARS,
+    PRESET_LENGTHS,
+    Code,
+    Entry,
+    count_digits,
+    read_codes,
+)
 
 A = "1234567890123456" + "78" + check_digits_for("123456789012345678")
 B = "0070070070070070" + "07" + check_digits_for("007007007007007007")
@@ -40,6 +49,11 @@ def fours(digits: str, between: str = " ") -> str:
         fours(A, "\u00a0"),
         fours(A, "."),
         f"({fours(A, ') (')})",
+        fours(A, "/"),
+        fours(A, "～"),
+        fours(A, "−"),
+        fours(A, "*"),
+        fours(A, "。"),
         " ".join(A),
         f"{A[:11]}\n{A[11:]}",
         A.translate(FULL_WIDTH),
@@ -47,6 +61,11 @@ def fours(digits: str, between: str = " ") -> str:
         A.translate(ARABIC),
         A.translate(HANZI),
         A.translate(SPOKEN),
+        fours(A.translate(HANZI)),
+        fours(A.translate(SPOKEN), "\n"),
+        " ".join(A.translate(HANZI)),
+        "、".join(A.translate(SPOKEN)),
+        "".join(f"{digit}\ufe0f\u20e3" for digit in A),
         A.replace("0", "O").replace("1", "l"),
         A.replace("0", "o").replace("1", "I"),
         f"查一下{A}是不是真的",
@@ -58,6 +77,10 @@ def fours(digits: str, between: str = " ") -> str:
         f"13800138000 {A}",
         f"{A} 13800138000",
         f"我的手机13800138000 码{A}",
+        f"13800138000\n{fours(A)}",
+        f"138-0013-8000 {fours(A)}",
+        f"+86 13800138000 {fours(A)}",
+        f"{fours(A)}\n138 0013 8000",
         f"【验真】您的编码 {fours(A)} 2026-11-21 09:12",
         f"\x00{A}\x00",
         f"😀{A}😀",
@@ -76,6 +99,32 @@ def test_any_layout_gives_the_same_code(text: str) -> None:
 def test_of_two_codes_the_first_is_answered_and_the_second_mentioned(between: str) -> None:
     reading = read_codes(f"{A}{between}{B}")
     assert (reading.code.digits, reading.more_codes, reading.others) == (A, True, ())
+
+
+@pytest.mark.parametrize("between", ["\n", " ", "，", " / ", "\r\n\r\n", "、"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(fours(A), fours(B)), (fours(A, "-"), fours(B, "-")), (fours(A), B), (A, fours(B)), (" ".join(A), " ".join(B))],
+)  # fmt: skip
+def test_two_codes_in_groups_are_two_codes(first: str, second: str, between: str) -> None:
+    reading = read_codes(f"{first}{between}{second}")
+    assert (reading.code.digits, reading.more_codes, reading.others) == (A, True, ())
+
+
+def test_the_same_code_in_groups_twice_is_one_code() -> None:
+    reading = read_codes(f"{fours(A)}\n{fours(A)}")
+    assert (reading.code.digits, reading.more_codes) == (A, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("", 0), ("查一下", 0), ("谢谢", 0), ("一二三", 3), ("１２ ab 34 ٥٦", 6), ("第一，第二", 0),
+        ("7" * 9000, MAX_TEXT_CHARS),
+    ],
+)  # fmt: skip
+def test_digits_are_counted_as_they_are_read(text: str, digits: int) -> None:
+    assert count_digits(text) == digits
 
 
 def test_a_code_twice_is_one_code() -> None:
