@@ -11,7 +11,6 @@ from channels.wording.segments import find_gsm7_length
 
 _GSM7: Final = GSM7BitCodec()
 _ALPHABETS: Final = {
-    1: "latin-1",  # IA5; the same for plain letters, and a centre that means Latin-1 loses nothing
     3: "latin-1",
     5: "iso2022_jp",
     6: "iso8859_5",
@@ -42,6 +41,8 @@ def decode_text(data_coding: int, octets: bytes) -> str | None:
     coding = _general(data_coding)
     if coding in _BINARY:
         return None
+    if coding == 1:  # IA5, but many centres send GSM 7-bit under it; IA5 has no text below the space
+        coding = 0 if any(octet < 0x20 and octet not in b"\t\n\r" for octet in octets) else 3
     if coding != 0:
         return octets.decode(_ALPHABETS.get(coding, "latin-1"), "replace")
     if any(octet >= 0x80 for octet in octets):

@@ -163,8 +163,8 @@ def _number(address: str, ton: int) -> str:
 
 
 def _plain(delivery: Delivery) -> str:
-    """Receipts are plain characters, whatever their data_coding says: ids hold signs that GSM 7-bit has elsewhere."""
-    return delivery.user_data.decode("latin-1")
+    """Receipts are plain characters, in whatever alphabet the centre writes them under data_coding 0."""
+    return decode_text(delivery.data_coding or 1, delivery.user_data) or ""
 
 
 def _report_headers(delivery: Delivery) -> dict[str, str]:

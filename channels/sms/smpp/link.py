@@ -82,6 +82,10 @@ class SmppLink:
         """Tell what a late response told. A centre can be asked for a message by its id alone, and there is none."""
         return self._submitting.find_late(text.reply_id)
 
+    async def close(self) -> None:
+        """Send nothing any more. The session itself ends with ``listen``, which opened it."""
+        self._submitting.session = None
+
     async def _stay_bound(self) -> None:
         pause_s = self._pace.first_pause_s
         while True:
