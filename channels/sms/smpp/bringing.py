@@ -14,7 +14,7 @@ from channels.base import Clock, InboundRequest
 from channels.sms.digests import text_digest
 from channels.sms.smpp.alphabets import decode_text
 from channels.sms.smpp.arrivals import Arrivals, message_ids
-from channels.sms.smpp.parts import Assembly, Joining, Part, PartKey, read_part
+from channels.sms.smpp.parts import Assembly, Joining, Part, read_part
 from channels.sms.smpp.session import Pace
 from channels.sms.smpp.wire import (
     MESSAGE_STATE,
@@ -57,7 +57,6 @@ class Bringing:
         self._arrivals = arrivals
         self._assembly = Assembly(clock, missing_s=pace.missing_s)
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._held: dict[PartKey, asyncio.Future[SmppCommandStatus]] = {}
 
     async def bring(self, delivery: Delivery) -> Acknowledgement:
         """Carry a delivery; return once it is recorded, or known not to be."""
@@ -95,10 +94,12 @@ class Bringing:
         # The first parts wait a moment for the last one and share its result. A centre that sends one message at a
         # time would wait for ever, so after that moment a part is acknowledged out of memory.
         patience_s = self._pace.response_s if joining.is_under_way else self._pace.hold_s
-        held = self._held.setdefault(part.key, asyncio.get_running_loop().create_future())
-        await asyncio.wait({held}, timeout=patience_s)
-        if held.done():
-            return Acknowledgement(status=held.result())
+        if joining.carried is None:
+            joining.carried = asyncio.get_running_loop().create_future()
+        carried = joining.carried
+        await asyncio.wait({carried}, timeout=patience_s)
+        if carried.done():
+            return Acknowledgement(status=SmppCommandStatus(carried.result()))
         return Acknowledgement(status=AGAIN if joining.is_under_way else TAKEN)
 
     async def _bring_joined(self, joining: Joining) -> Acknowledgement:
@@ -111,9 +112,9 @@ class Bringing:
             joining.is_under_way = False
         if answer.status is not AGAIN:
             self._assembly.close(joining)
-        held = self._held.pop(joining.key, None)
-        if held is not None and not held.done():
-            held.set_result(answer.status)
+        if joining.carried is not None:
+            joining.carried.set_result(answer.status)
+            joining.carried = None
         return answer
 
     async def _bring_text(

@@ -63,7 +63,7 @@ class SmppDialect:
 
     def refuse(self, refusal: Refusal) -> OutboundResponse:
         """Return a status: the centre brings again what was refused, except what is malformed."""
-        return OutboundResponse(status=_STATUS.get(refusal.kind, 503))
+        return OutboundResponse(status=_STATUS.get(refusal.kind, 503), body=refusal.kind.value.encode())
 
     def senders(self) -> tuple[Sender, ...]:
         """Return the link."""

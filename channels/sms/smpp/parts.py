@@ -6,6 +6,7 @@ part that was acknowledged and whose text never became whole is not thrown away:
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
@@ -95,6 +96,7 @@ class Joining:
         self.began_s = began_s
         self.tries = 0
         self.is_under_way = False
+        self.carried: asyncio.Future[int] | None = None  # for parts that wait to share the result
         self._parts: dict[int, Part] = {}
 
     def add(self, part: Part) -> None:

@@ -203,6 +203,8 @@ def submit_request(segment: Segment, *, source: str, destination: str, wants_rec
 
 def _address(number: str) -> PhoneNumber:
     """International numbers go without their plus sign, short numbers as of unknown type (5.2.5, 5.2.6)."""
+    if not number:
+        return PhoneNumber("")  # the centre fills in what it knows (4.4.1)
     if not number.isascii() or "\0" in number:
         raise ValueError("An address is plain ASCII.")
     if number.startswith("+"):

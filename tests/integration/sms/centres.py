@@ -59,6 +59,7 @@ class NodeCentre:
         assert self._running.stdin is not None
         self._running.stdin.write((json.dumps({"order": order, **facts}) + "\n").encode())
         await self._running.stdin.drain()
+        await self.see("done")
 
     async def see(self, event: str, **facts: object) -> dict[str, Any]:
         """Wait for an event with these facts; others stay to be seen later."""
@@ -73,6 +74,12 @@ class NodeCentre:
             while not fits(seen := await self._seen.get()):
                 self._kept.append(seen)
         return seen
+
+    def has_seen(self, event: str) -> bool:
+        """Whether an event came that nobody waited for yet."""
+        while not self._seen.empty():
+            self._kept.append(self._seen.get_nowait())
+        return any(kept["event"] == event for kept in self._kept)
 
     async def stop(self) -> None:
         if self._running.returncode is None:

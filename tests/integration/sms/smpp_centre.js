@@ -71,5 +71,5 @@ const orders = {
 const server = smpp.createServer(greet);
 server.listen(Number(process.argv[2]), '127.0.0.1', () => tell('listening', { port: server.address().port }));
 readline.createInterface({ input: process.stdin })
-  .on('line', (line) => { const { order, ...facts } = JSON.parse(line); orders[order](facts); })
+  .on('line', (line) => { const { order, ...facts } = JSON.parse(line); orders[order](facts); tell('done'); })
   .on('close', () => process.exit(0));

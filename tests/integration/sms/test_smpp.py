@@ -290,6 +290,7 @@ async def test_an_acknowledgement_that_was_lost_is_no_second_query_but_asking_ag
         await centre.order("deliver", name="1", message=CHINESE, data_coding=8)
         await centre.order("enquire")
         await centre.see("alive")  # the link goes on reading while a text is under way
+        assert not centre.has_seen("answered")  # and says nothing of it before it is recorded
         await centre.order("drop")
         await centre.see("bound")
         held.set()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiosmpplib.protocol import DeliverSm
 from aiosmpplib.state import TON, OptionalParam, PhoneNumber
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
@@ -21,7 +24,8 @@ from channels.sms.smpp.arrivals import Arrivals, message_ids
 from channels.sms.smpp.dialect import SmppDialect
 from channels.sms.smpp.parts import Assembly, Part, read_part
 from channels.sms.smpp.receipts import read_receipt
-from channels.sms.smpp.wire import Delivery, bind_request, read_delivery, submit_request
+from channels.sms.smpp.session import Pace, Session
+from channels.sms.smpp.wire import Delivery, Pdu, bind_request, read_delivery, submit_request
 from channels.turns import DeliveryReport, Ignored
 from channels.wording.segments import find_gsm7_length
 from tests.fakes.clock import FakeClock
@@ -329,3 +333,52 @@ def test_after_a_restart_an_equal_text_is_the_same_message_for_five_minutes(star
         assert ids[0] & ids[1]
     if later > 600:
         assert not ids[0] & ids[1]
+
+
+# ------------------------------------------------------------------ session
+
+UNIT = st.tuples(
+    st.sampled_from(
+        [1, 3, 4, 5, 6, 9, 0x0B, 0x15, 0x102, 0x103, 0x80000000, 0x80000004, 0x80000015, 0xFFFFFFFF]
+    ),
+    st.sampled_from([0, 0x58, 0x400, 0xFFFFFFFF]),
+    st.sampled_from([0, 1, 2, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]),
+    st.binary(max_size=60),
+)
+
+
+async def serve(octets: bytes) -> list[Pdu]:
+    """Return the deliveries of a session that gets ``octets`` and then the end."""
+    near, far = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=near)
+    deliveries: list[Pdu] = []
+    session = Session(
+        reader,
+        writer,
+        pace=Pace(),
+        clock=FakeClock(),
+        on_delivery=lambda _, pdu: deliveries.append(pdu),
+        on_settled=lambda _: None,
+    )
+    far.sendall(octets)
+    far.shutdown(socket.SHUT_WR)
+    async with asyncio.timeout(10):
+        await session.serve()
+        await writer.wait_closed()
+    far.close()
+    return deliveries
+
+
+@given(st.lists(UNIT, max_size=6), st.binary(max_size=20))
+@settings(max_examples=60)
+def test_a_session_ends_in_order_whatever_comes(
+    units: list[tuple[int, int, int, bytes]], rest: bytes
+) -> None:
+    octets = b"".join(
+        struct.pack("!IIII", 16 + len(body), command, status, sequence) + body
+        for command, status, sequence, body in units
+    )
+    deliveries = asyncio.run(serve(octets + rest))
+    before_goodbye = [unit for unit in units if unit[0] == 5]
+    if all(unit[0] != 6 for unit in units):
+        assert len(deliveries) >= len(before_goodbye)
