@@ -27,6 +27,8 @@ def load_channels(names: Iterable[str], context: ChannelContext) -> tuple[Channe
         if name not in CHANNELS:
             raise KeyError(f"There is no channel {name!r}. Known: {', '.join(sorted(CHANNELS))}.")
         module, _, factory = CHANNELS[name].partition(":")
-        make = cast(Callable[[ChannelContext], Iterable[ChannelAdapter]], getattr(import_module(module), factory))
+        make = cast(
+            Callable[[ChannelContext], Iterable[ChannelAdapter]], getattr(import_module(module), factory)
+        )
         adapters.extend(make(context))
     return tuple(adapters)

@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="+", metavar="TEXT", help="what the shopper texts; may be empty: ''")
     parser.add_argument("--from", dest="sender", default=_FROM, metavar="NUMBER", help=f"who texts ({_FROM})")
     parser.add_argument("--to", default=_TO, metavar="NUMBER", help=f"the number texted to ({_TO})")
-    parser.add_argument("--via", choices=("twilio", "kannel"), default="", help="provider to play (the first set up)")
+    parser.add_argument(
+        "--via", choices=("twilio", "kannel"), default="", help="provider to play (the first set up)"
+    )
     parser.add_argument("--message-id", default="", metavar="ID", help="repeat a message: give its id again")
     parser.add_argument("--url", default="", help="where the server listens (http://127.0.0.1 and the port)")
     parser.add_argument("--port", type=int, help="port the server listens on (8315)")

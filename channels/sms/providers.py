@@ -29,9 +29,7 @@ def make_dialects(context: ChannelContext) -> tuple[Dialect, ...]:
     if settings.gateway is not None:
         from channels.sms.gateway.dialect import load_gateways
 
-        dialects.extend(
-            load_gateways(settings.gateway, calls=context.calls, timezone=context.timezone)
-        )
+        dialects.extend(load_gateways(settings.gateway, calls=context.calls, timezone=context.timezone))
     _require_ways_back(dialects)
     return tuple(dialects)
 

@@ -16,6 +16,7 @@ from channels.turns import RecordOpened, Turn
 from channels.web.api import ApiAdapter
 from channels.web.pages import WebAdapter
 from channels.wording.reply import Reply
+from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, Traits
 from tests.contract.channel.toy_channel.adapter import SECRET, ToyAdapter
 from tests.fakes.clock import START
@@ -228,4 +229,8 @@ class ToyBinding:
         return reply.short
 
 
-BINDINGS: dict[str, type[ChannelBinding]] = {"web": WebBinding, "api": ApiBinding}
+BINDINGS: dict[str, tuple[type[ChannelBinding], ...]] = {
+    "web": (WebBinding,),
+    "api": (ApiBinding,),
+    "sms": (TwilioBinding, KannelBinding, GatewayBinding, SmppBinding),
+}

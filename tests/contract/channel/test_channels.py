@@ -6,6 +6,7 @@ import pytest
 
 from channels.registry import CHANNELS, load_channels
 from tests.contract.channel.bindings import BINDINGS, ApiBinding, ToyBinding, WebBinding
+from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, ChannelContract
 from tests.contract.channel.toy_channel.adapter import ToyAdapter
 from tests.fakes.sample_service import start_sample_service
@@ -23,6 +24,30 @@ class TestApi(ChannelContract):
         return ApiBinding()
 
 
+class TestTwilio(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return TwilioBinding()
+
+
+class TestKannel(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return KannelBinding()
+
+
+class TestGateway(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return GatewayBinding()
+
+
+class TestSmpp(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return SmppBinding()
+
+
 class TestToy(ChannelContract):
     @pytest.fixture
     def binding(self) -> ChannelBinding:
@@ -31,6 +56,8 @@ class TestToy(ChannelContract):
 
 def test_every_registered_channel_has_a_binding() -> None:
     assert BINDINGS.keys() == CHANNELS.keys()
+    bound = {type(binding()) for bindings in BINDINGS.values() for binding in bindings}
+    assert all(f"Test{kind.__name__.removesuffix('Binding')}" in globals() for kind in bound)
 
 
 async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +71,7 @@ async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest
 
 async def test_an_unknown_channel_is_named_with_the_known_ones() -> None:
     service = await start_sample_service()
-    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, web"):
+    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, sms, web"):
         load_channels(("carrier_pigeon",), service.context)
     await service.engine.close()
 
