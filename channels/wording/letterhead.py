@@ -10,7 +10,7 @@ from channels.wording.segments import Encoding, find_gsm7_length, ucs2_length
 
 LONGEST_SITE: Final = 24
 LONGEST_SIGNATURE: Final = {Encoding.UCS2: 6, Encoding.GSM7: 12}
-_LABEL: Final = r"[^\W_]+(?:-+[^\W_]+)*"
+_LABEL: Final = r"\w+(?:-+\w+)*"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
