@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from channels.sms.digests import text_digest
 from channels.sms.smpp.alphabets import decode_text
 from channels.sms.smpp.arrivals import Arrivals, message_ids
 from channels.sms.smpp.parts import Assembly, Joining, Part, read_part
+from channels.sms.smpp.receipts import read_receipt
 from channels.sms.smpp.session import Pace
 from channels.sms.smpp.wire import (
     MESSAGE_STATE,
@@ -49,19 +50,28 @@ class Acknowledgement:
 class Bringing:
     """Brings what a centre delivers to ``carry``, up to 64 at once so that their records share commits."""
 
-    def __init__(self, clock: Clock, *, token: str, pace: Pace, arrivals: Arrivals) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        token: str,
+        pace: Pace,
+        arrivals: Arrivals,
+        settling_s: Callable[[str], float],
+    ) -> None:
         self.carry: Carry | None = None
         self._clock = clock
         self._token = token
         self._pace = pace
         self._arrivals = arrivals
+        self._settling_s = settling_s
         self._assembly = Assembly(clock, missing_s=pace.missing_s)
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def bring(self, delivery: Delivery) -> Acknowledgement:
         """Carry a delivery; return once it is recorded, or known not to be."""
         if delivery.message_type in _RECEIPTS:
-            return Acknowledgement(status=await self._carry(_report_headers(delivery), _plain(delivery)))
+            return await self._bring_receipt(delivery)
         if delivery.message_type:
             return Acknowledgement(
                 status=TAKEN
@@ -84,6 +94,13 @@ class Bringing:
                 self._assembly.give_up(joining)
             else:
                 await self._bring_joined(joining)
+
+    async def _bring_receipt(self, delivery: Delivery) -> Acknowledgement:
+        headers, text = _report_headers(delivery), _plain(delivery)
+        receipt = read_receipt(text, message_id=headers["message-id"], state=None)
+        if (pause_s := self._settling_s(receipt[0] if receipt else headers["message-id"])) > 0:
+            await asyncio.sleep(pause_s)
+        return Acknowledgement(status=await self._carry(headers, text))
 
     async def _bring_part(self, part: Part) -> Acknowledgement:
         joining = self._assembly.add(part)

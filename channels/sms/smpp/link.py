@@ -43,8 +43,14 @@ class SmppLink:
         self._clock = clock
         self._pace = pace
         self._arrivals = Arrivals(clock)
-        self._bringing = Bringing(clock, token=token, pace=pace, arrivals=self._arrivals)
         self._submitting = Submitting(clock, pace=pace, own_number=next(iter(options.addresses), ""))
+        self._bringing = Bringing(
+            clock,
+            token=token,
+            pace=pace,
+            arrivals=self._arrivals,
+            settling_s=self._submitting.settling_s,
+        )
         self._under_way: set[Task[None]] = set()
 
     @property

@@ -19,6 +19,7 @@ from channels.sms.smpp.wire import Command, Pdu, read_message_id, submit_request
 
 _AT_ONCE: Final = 10  # the window most carriers grant
 _MOST_LATE: Final = 1000
+_MOST_ACCEPTED: Final = 10_000
 _SLOW_DOWN: Final = frozenset({SmppCommandStatus.ESME_RTHROTTLED, SmppCommandStatus.ESME_RMSGQFUL})
 _NOT_NOW: Final = frozenset(
     {SmppCommandStatus.ESME_RSYSERR, SmppCommandStatus.ESME_RX_T_APPN, SmppCommandStatus.ESME_RINVBNDSTS}
@@ -40,6 +41,8 @@ class Submitting:
         self._quiet_until_s = 0.0
         self._pause_s = 0.0
         self._late: OrderedDict[ReplyId, str] = OrderedDict()
+        self._accepted: OrderedDict[str, float] = OrderedDict()
+        self._in_flight = 0
 
     async def send(self, text: OutgoingText) -> Result:
         """Send one text; a long one in parts, of which the last asks for the receipt."""
@@ -58,6 +61,15 @@ class Submitting:
         if reply_id in self._late:
             return Accepted(provider_id=self._late[reply_id])
         return Unknown(why="no_way_to_ask")
+
+    def settling_s(self, provider_id: str) -> float:
+        """Return how long a receipt should wait, so that whoever sent the reply has noted its id: a quick centre sends
+        the receipt together with its response, or even before it.
+        """
+        accepted_s = self._accepted.get(provider_id)
+        if accepted_s is not None:
+            return max(0.0, self._pace.hold_s - (self._clock.monotonic_s() - accepted_s))
+        return self._pace.hold_s if self._in_flight else 0.0
 
     async def _send(self, text: OutgoingText) -> Result:
         self._reference = (self._reference + 1) % 256
@@ -92,6 +104,7 @@ class Submitting:
         except ValueError:
             return Rejected(why="number_not_sendable")
         waiting = session.send(request)
+        self._in_flight += 1
         try:
             async with asyncio.timeout_at(deadline_s):
                 await session.flow()
@@ -101,18 +114,26 @@ class Submitting:
             return Unknown(why="no_response")
         except Lost:
             return Unknown(why="connection_lost")
+        finally:
+            self._in_flight -= 1
         return self._result(pdu)
 
     def _result(self, pdu: Pdu) -> Result:
         if pdu.command == Command.SUBMIT_SM_RESP and pdu.status == SmppCommandStatus.ESME_ROK:
             if self._clock.monotonic_s() >= self._quiet_until_s:
                 self._pause_s = 0.0
-            return Accepted(provider_id=read_message_id(pdu))
+            return Accepted(provider_id=self._remember(read_message_id(pdu)))
         if pdu.status in _SLOW_DOWN:
             return Deferred(why="throttled", after_s=self._slow_down())
         if pdu.status in _NOT_NOW:
             return Deferred(why="refused_for_now", after_s=self._pace.longest_pause_s / 2)
         return Rejected(why=f"refused_0x{pdu.status:02X}")
+
+    def _remember(self, provider_id: str) -> str:
+        self._accepted[provider_id] = self._clock.monotonic_s()
+        if len(self._accepted) > _MOST_ACCEPTED:
+            self._accepted.popitem(last=False)
+        return provider_id
 
     def _slow_down(self) -> float:
         """Lengthen the pause, once for all texts that were under way together; return what is left of it."""

@@ -24,7 +24,7 @@ from channels.turns import DeliveryReport, Ignored
 DEADLINE_S = 20.0
 QUICK = Pace(
     first_pause_s=0.05,
-    longest_pause_s=0.2,
+    longest_pause_s=2.0,
     response_s=2.0,
     enquire_s=0.3,
     confirm_s=0.1,
@@ -80,6 +80,15 @@ class NodeCentre:
         while not self._seen.empty():
             self._kept.append(self._seen.get_nowait())
         return any(kept["event"] == event for kept in self._kept)
+
+    async def see_acknowledgements_settled(self) -> None:
+        """Wait until the link knows that the centre has read what it wrote until now: the first sign of life that it
+        asks for may be older, the second is not, and it asks for the third once the second was answered.
+        """
+        self.has_seen("enquired")
+        self._kept = [kept for kept in self._kept if kept["event"] != "enquired"]
+        for _ in range(3):
+            await self.see("enquired")
 
     async def stop(self) -> None:
         if self._running.returncode is None:

@@ -10,6 +10,7 @@ let password = process.argv[3];
 let session = null;
 let number = 0;
 let late = null;
+let deaf = false;
 const answers = []; // what the next submit_sm are answered with: a status, "silence", or by default success
 
 function answerSubmit(pdu) {
@@ -33,7 +34,7 @@ function answerSubmit(pdu) {
 function greet(found) {
   found.on('error', () => {});
   found.on('close', () => tell('closed'));
-  found.on('enquire_link', (pdu) => { tell('enquired'); found.send(pdu.response()); });
+  found.on('enquire_link', (pdu) => { tell('enquired'); if (!deaf) found.send(pdu.response()); });
   found.on('unbind', (pdu) => { tell('unbound'); found.send(pdu.response()); found.close(); });
   found.on('submit_sm', answerSubmit);
   found.on('bind_transceiver', (pdu) => {
@@ -64,6 +65,7 @@ const orders = {
   password: ({ value }) => { password = value; },
   answer: ({ next }) => answers.push(...next),
   answer_late: () => session.send(late),
+  deaf: ({ value }) => { deaf = value; },
   unbind: () => session.unbind(() => tell('unbind_answered')),
   drop: () => session.destroy(),
 };

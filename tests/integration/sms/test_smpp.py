@@ -16,6 +16,7 @@ from app.core.model.reply import Accepted, Delivery
 from channels.abilities import Deferred, OutgoingText, Rejected, Unknown
 from channels.sms.smpp.dialect import SmppDialect
 from channels.turns import DeliveryReport
+from tests.fakes.clock import FakeClock
 from tests.integration.sms.centres import (
     DEADLINE_S,
     QUICK,
@@ -23,6 +24,7 @@ from tests.integration.sms.centres import (
     NodeCentre,
     listening,
     make_dialect,
+    options,
     outgoing,
 )
 
@@ -95,6 +97,20 @@ async def test_asks_for_signs_of_life_and_refuses_what_it_does_not_know() -> Non
         await centre.order("strange")
         await centre.order("enquire")
         await centre.see("alive")
+
+
+async def test_a_centre_that_does_not_answer_any_more_is_left_and_found_again() -> None:
+    centre = await NodeCentre.start()
+    try:
+        dialect = make_dialect(centre.port, pace=replace(QUICK, response_s=0.5))
+        async with listening(dialect):
+            await centre.see("bound")
+            await centre.order("deaf", value=True)
+            await centre.see("closed")
+            await centre.order("deaf", value=False)
+            await centre.see("bound")
+    finally:
+        await centre.stop()
 
 
 @pytest.mark.parametrize(
@@ -228,17 +244,40 @@ async def test_receipts_come_as_reports() -> None:
         ]
 
 
-async def test_a_throttled_reply_is_put_off_and_nothing_is_sent_in_the_pause() -> None:
+async def test_a_receipt_that_outruns_its_response_waits_for_it() -> None:
     async with bound_pair() as (centre, desk):
-        await centre.order("answer", next=[0x58])
-        first = await desk.link.send(outgoing("one"))
-        assert isinstance(first, Deferred)
-        assert first.why == "throttled"
-        assert isinstance(await desk.link.send(outgoing("two")), Deferred)
-        async with asyncio.timeout(DEADLINE_S):
-            while isinstance(await desk.link.send(outgoing("three")), Deferred):
-                await asyncio.wait({asyncio.create_task(centre.see("enquired"))})
-        assert [(await centre.see("submit"))["text"] for _ in range(2)] == ["one", "three"]
+        submitting = desk.link._submitting
+        assert submitting.settling_s("m1") == 0
+        await centre.order("answer", next=["late"])
+        sending = asyncio.create_task(desk.link.send(outgoing("one")))
+        sent = await centre.see("submit")
+        assert submitting.settling_s("m1") == QUICK.hold_s
+        receipt = {"octets": "", "esm_class": 4, "receipted_message_id": sent["id"], "message_state": 2}
+        await centre.order("deliver", name="r", **receipt)
+        await centre.order("answer_late")
+        assert await sending == Accepted(provider_id=sent["id"])
+        await centre.see("answered", name="r", status=0)
+        assert len(desk.brought) == 1
+
+
+async def test_a_throttled_reply_is_put_off_and_nothing_is_sent_in_growing_pauses() -> None:
+    centre, clock = await NodeCentre.start(), FakeClock()
+    try:
+        dialect = SmppDialect(options(centre.port), clock=clock, pace=replace(QUICK, first_pause_s=1.0))
+        async with listening(dialect) as desk:
+            await centre.see("bound")
+            await centre.order("answer", next=[0x58, 0x14])  # ESME_RTHROTTLED, ESME_RMSGQFUL
+            assert await desk.link.send(outgoing("one")) == Deferred(why="throttled", after_s=1.0)
+            assert await desk.link.send(outgoing("two")) == Deferred(why="throttled", after_s=1.0)
+            clock.advance(1.0)
+            assert await desk.link.send(outgoing("three")) == Deferred(why="throttled", after_s=2.0)
+            clock.advance(1.5)
+            assert await desk.link.send(outgoing("four")) == Deferred(why="throttled", after_s=0.5)
+            clock.advance(0.5)
+            assert await desk.link.send(outgoing("five")) == Accepted(provider_id="m3")
+            assert [(await centre.see("submit"))["text"] for _ in range(3)] == ["one", "three", "five"]
+    finally:
+        await centre.stop()
 
 
 async def test_what_the_centre_answers_is_what_becomes_of_the_reply() -> None:
@@ -298,8 +337,7 @@ async def test_an_acknowledgement_that_was_lost_is_no_second_query_but_asking_ag
         await centre.order("deliver", name="2", message=CHINESE, data_coding=8)
         await centre.see("answered", name="2", status=0)
         assert desk.texts[0].message_id == desk.texts[1].message_id
-        await centre.see("enquired")
-        await centre.see("enquired")  # by now the centre has certainly read the acknowledgement
+        await centre.see_acknowledgements_settled()
         await centre.order("deliver", name="3", message=CHINESE, data_coding=8)
         await centre.see("answered", name="3", status=0)
         assert desk.texts[2].message_id != desk.texts[1].message_id

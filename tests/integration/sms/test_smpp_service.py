@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from app.adapters.clock import SystemClock
 from channels.sms.adapter import SmsAdapter
 from channels.sms.smpp.dialect import SmppDialect
 from tests.fakes.sample_service import start_sample_service
@@ -14,7 +15,7 @@ from tests.integration.sms.centres import DEADLINE_S, QUICK, NodeCentre, options
 async def test_a_code_is_verified_once_and_its_reply_is_pushed_by_the_same_bind() -> None:
     centre = await NodeCentre.start()
     service = await start_sample_service()
-    dialect = SmppDialect(options(centre.port), clock=service.clock, pace=QUICK)
+    dialect = SmppDialect(options(centre.port), clock=SystemClock(), pace=QUICK)
     adapter = SmsAdapter(dialect, service.context)
     courier = asyncio.create_task(service.courier(adapter.senders()).run())
     listener = asyncio.create_task(dialect.link.listen(partial(service.pipeline.carry, adapter)))
@@ -31,7 +32,7 @@ async def test_a_code_is_verified_once_and_its_reply_is_pushed_by_the_same_bind(
             "deliver", name="r", octets="", esm_class=4, receipted_message_id=sent["id"], message_state=2
         )
         await centre.see("answered", name="r", status=0)
-        await centre.see("enquired")
+        await centre.see_acknowledgements_settled()
         await centre.order("deliver", name="3", **text)
         await centre.see("answered", name="3", status=0)
         again = await centre.see("submit")
