@@ -11,8 +11,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.adapters.bursts import Burst, WrongCodeBursts
+from app.adapters.clock import SystemClock
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
+from app.core.ports.clock import Clock
 from app.logs import REQUEST_NUMBER, Logger, Logs, in_letters
 
 ANSWER_BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
@@ -21,6 +24,7 @@ DRAFT_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.
 _MOST_EVENTS: Final = 64
 _MOST_PAIRS: Final = 256  # of channel and event
 _INFO: Final = 20
+_WARNING: Final = 30
 
 
 @dataclass(slots=True)
@@ -87,11 +91,14 @@ class _Answer:
 class ServiceJournal:
     """The ``Journal`` of a running service: one INFO line a verification, numbers for ``/metrics``."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: Logs, clock: Clock | None = None) -> None:
         self._logs = logs
+        self._clock = clock or SystemClock()
+        self._bursts = WrongCodeBursts(self._clock.monotonic_s())
         self._log: Logger = logs.logger("journal")
         self._put = logs.writer.put
         self._lines = logs.level <= _INFO
+        self._warnings = logs.level <= _WARNING
         self._lock = threading.Lock()
         self._tallies = Tallies()
 
@@ -139,25 +146,35 @@ class ServiceJournal:
         """Count one answer and render its line; called by the log's thread."""
         outcome = answer.verdict.outcome.value
         with self._lock:
-            self._count(answer, outcome)
-        if not self._lines:
-            return None
-        facts = self._facts(answer, outcome)
-        return self._logs.render(facts)
+            onset = self._count(answer, outcome)
+        line = self._logs.render(self._facts(answer, outcome)) if self._lines else None
+        if onset is None or not self._warnings:
+            return line
+        # rendered here and not logged: this is the log's own thread, which must not feed itself
+        return (line or b"") + self._logs.render(self._burst_facts(answer, onset))
 
-    def _count(self, answer: _Answer, outcome: str) -> None:
+    def bursts(self) -> dict[str, Burst]:
+        """Return how the wrong codes of each channel stand against their baseline now."""
+        with self._lock:
+            return self._bursts.look(self._clock.monotonic_s())
+
+    def _count(self, answer: _Answer, outcome: str) -> Burst | None:
+        """Count one answer; return the burst of wrong codes that begins with it."""
+        onset = None
         tallies, verdict, channel = self._tallies, answer.verdict, answer.request.channel
         tallies.answers[channel, outcome] += 1
         if answer.duplicate:
             tallies.duplicates[channel] += 1
         elif verdict.wrong_code:
             tallies.wrong_codes[channel] += 1
+            onset = self._bursts.note(channel, self._clock.monotonic_s())
         if verdict.outcome is Outcome.UNAVAILABLE and Detail.BUSY in verdict.reasons:
             tallies.queue_rejects[channel] += 1
         histogram = tallies.answer_ms.get(channel)
         if histogram is None:
             histogram = tallies.answer_ms[channel] = Histogram(ANSWER_BUCKETS_MS)
         histogram.note(answer.took_ms)
+        return onset
 
     def _facts(self, answer: _Answer, outcome: str) -> dict[str, object]:
         """Return the facts of one line. The texts are ours, masked or digits, never what a stranger wrote."""
@@ -177,4 +194,15 @@ class ServiceJournal:
             "caller": f"{request.caller.kind}:{in_letters(token[:6].hex())}" if token else "unknown",
             "duplicate": answer.duplicate,
             "took_ms": round(answer.took_ms, 2),
+        }
+
+    def _burst_facts(self, answer: _Answer, onset: Burst) -> dict[str, object]:
+        return {
+            "at": self._clock.now(),
+            "level": "warning",
+            "event": "wrong_code_burst",
+            "channel": answer.request.channel,
+            "recent": onset.recent,
+            "baseline": round(onset.baseline, 1),
+            "remedy": "See who asks: somebody guesses codes, or copies are about. It is told once a burst.",
         }

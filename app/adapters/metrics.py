@@ -53,6 +53,14 @@ class JournalCollector(Collector):
             yield _counter(
                 f"yanzhen_{name}", text, ("channel",), {(key,): n for key, n in dict(counts).items()}
             )
+        burst = GaugeMetricFamily(
+            "yanzhen_wrong_code_burst",
+            "1 while wrong codes are far above their baseline.",
+            labels=["channel"],
+        )
+        for channel, found in sorted(self._journal.bursts().items()):
+            burst.add_metric([channel], int(found.on))
+        yield burst
         failures = {(event,): n for event, n in dict(tallies.failures).items()}
         yield _counter("yanzhen_failures", "Unexpected failures, by event.", ("event",), failures)
         yield _counter(
