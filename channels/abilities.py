@@ -94,6 +94,16 @@ Carry = Callable[[InboundRequest], Awaitable[OutboundResponse]]
 class Listener(Protocol):
     """A long-lived connection that brings requests by itself, such as a bind to a message centre."""
 
+    @property
+    def name(self) -> str:
+        """The provider's name, for the log."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """A constant word for why it is not connected now; "" while it is."""
+        ...
+
     async def listen(self, carry: Carry) -> None:
         """Connect, bring every message to ``carry``, connect again with growing pauses; until cancelled.
 

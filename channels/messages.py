@@ -77,13 +77,16 @@ class Messages:
         if isinstance(turn, CommandGiven):
             text = await self._obey(channel, turn, envelope, key, known)
         else:
-            turn = replace(turn, request=replace(turn.request, locale=known.locale or turn.request.locale))
+            locale = turn.chosen_locale or known.locale or turn.request.locale
+            turn = replace(turn, request=replace(turn.request, locale=locale))
             text = await self._verify(channel, turn, envelope, key, known, deadline_ms)
         if not text or envelope.in_band:
             return text
         if envelope.address is None:
             self._journal.counted("no_way_back", channel)
-        elif await self._outbox.owe(key, envelope.address, text=text, now=self._clock.now()):
+        elif await self._outbox.owe(
+            key, envelope.address, text=text, alias=self._alias(channel, envelope), now=self._clock.now()
+        ):
             self._nudge()
         return ""
 
@@ -135,7 +138,7 @@ class Messages:
                 return ""
             if not envelope.in_band:
                 raise StoreUnavailable
-        elif envelope.in_band and envelope.address is not None and await self._pushes_already(key):
+        elif envelope.in_band and await self._pushes_already(channel, envelope, key):
             return self._silent("silent_pushed", channel)
         return self._short(turn, verdict)
 
@@ -153,6 +156,7 @@ class Messages:
                     envelope.address,
                     question=turn.request,
                     more_codes=turn.more_codes,
+                    alias=self._alias(channel, envelope),
                     now=self._clock.now(),
                 )
         except (StoreUnavailable, TimeoutError) as error:
@@ -162,10 +166,17 @@ class Messages:
         self._nudge()
         return True
 
-    async def _pushes_already(self, key: bytes) -> bool:
+    def _alias(self, channel: str, envelope: Envelope) -> bytes | None:
+        if envelope.alias_id is None:
+            return None
+        return self._asking.engine.message_key(channel, envelope.account, envelope.alias_id)
+
+    async def _pushes_already(self, channel: str, envelope: Envelope, key: bytes) -> bool:
         """Tell whether this message's answer goes out by itself, so that a retry must not say it again."""
+        if envelope.address is None:
+            return False
         try:
-            return await self._outbox.knows(key)
+            return await self._outbox.knows(key, self._alias(channel, envelope))
         except StoreUnavailable:
             return False
 

@@ -17,6 +17,8 @@ from app.core.ports.throttle import ThrottleSubject as ThrottleSubject  # noqa: 
 class Envelope:
     """A message as such, for channels that talk by messages: who wrote it and how a reply gets back.
 
+    ``alias_id`` is a second id of the same message; a retry may bring either.
+
     ``address`` is None where no reply can be pushed. Without ``in_band`` the provider takes no text in its response,
     so every reply is pushed. ``quiet``: the provider has answered by itself, say nothing.
     """
@@ -24,6 +26,7 @@ class Envelope:
     caller: Caller
     account: str
     message_id: str
+    alias_id: str | None = None
     address: ReplyAddress | None = None
     in_band: bool = True
     quiet: bool = False
@@ -35,12 +38,13 @@ class Envelope:
 class CodeSubmitted:
     """Somebody asks about a code: the only turn that reaches the engine. ``more_codes``: a second one stood there.
 
-    ``subjects`` are whom the limits count this query for.
+    ``subjects`` are whom the limits count this query for; ``chosen_locale`` is the language asked for in the same text.
     """
 
     request: VerificationRequest
     subjects: tuple[ThrottleSubject, ...] = ()
     more_codes: bool = False
+    chosen_locale: str = ""
     envelope: Envelope | None = None
 
 

@@ -15,8 +15,9 @@ from app.core.errors import StoreUnavailable
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.sealing import Sealing
+from app.logs import Logger
 from app.settings import Settings
-from channels.abilities import ListeningChannel, PushingChannel, Sender
+from channels.abilities import Listener, ListeningChannel, PushingChannel, Sender
 from channels.asking import Asking
 from channels.base import ChannelAdapter
 from channels.courier import Courier
@@ -25,6 +26,7 @@ from channels.pipeline import Pipeline
 from channels.wording.reply import Wording
 
 _FLUSH_S: Final = 5.0
+_WATCH_S: Final = 2.0
 _STOP_WITHIN_S: Final = 20.0
 
 
@@ -85,18 +87,39 @@ async def conversations(service: Service, adapters: Iterable[ChannelAdapter]) ->
 
 
 @asynccontextmanager
-async def listening(adapters: Iterable[ChannelAdapter], pipeline: Pipeline) -> AsyncIterator[None]:
-    """Run every listener; on leaving, each finishes what is under way."""
-    tasks = [
-        asyncio.create_task(listener.listen(partial(pipeline.carry, adapter)))
+async def listening(
+    adapters: Iterable[ChannelAdapter], pipeline: Pipeline, log: Logger
+) -> AsyncIterator[None]:
+    """Run every listener, and say when one is cut off; on leaving, each finishes what is under way."""
+    pairs = [
+        (adapter, listener)
         for adapter in adapters
         if adapter.manifest.listens
         for listener in cast(ListeningChannel, adapter).listeners()
     ]
+    tasks = [asyncio.create_task(one.listen(partial(pipeline.carry, adapter))) for adapter, one in pairs]
+    if pairs:
+        tasks.append(asyncio.create_task(_watch([listener for _, listener in pairs], log)))
     try:
         yield
     finally:
         await _stop(tasks)
+
+
+async def _watch(listeners: list[Listener], log: Logger) -> None:
+    """Write a line whenever a listener's trouble begins, changes or ends."""
+    known = [""] * len(listeners)
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        for index, listener in enumerate(listeners):
+            trouble = listener.trouble
+            if trouble == known[index]:
+                continue
+            known[index] = trouble
+            if trouble:
+                log.warning("listener_cut_off", name=listener.name, why=trouble)
+            else:
+                log.info("listener_connected", name=listener.name)
 
 
 def _senders(adapters: Iterable[ChannelAdapter]) -> tuple[Sender, ...]:

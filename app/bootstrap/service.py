@@ -36,6 +36,7 @@ from app.core.errors import KeyFileInvalid, KeyMissing, SettingsInvalid, StoreUn
 from app.core.model.catalogue import Catalogue
 from app.core.ports.clock import Clock
 from app.core.ports.http_calls import HttpCalls
+from app.core.ports.places import Places
 from app.core.ports.sealing import Sealing
 from app.core.ports.throttle import Throttle
 from app.issuing.key_file import KeyFile
@@ -74,78 +75,115 @@ class _Keys:
     sealing: Sealing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Foundation:
+    """What every channel stands on."""
+
+    clock: SystemClock
+    logs: Logs
+    log: Logger
+    storage: SqliteStorage
+    keys: _Keys
+    journal: ServiceJournal
+    engine: VerificationEngine
+
+
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
     """Start every part; on leaving, drain and stop them. Raises a ``YanzhenError`` with its remedy."""
     require_database(settings)
     async with AsyncExitStack() as parts:
-        clock = SystemClock()
-        logs = configure_logs(log_format=settings.log_format, level=settings.log_level)
-        logs.start()
-        parts.callback(logs.stop)
-        log = logs.logger("service")
-        parts.callback(lambda: log.info("stopped"))
-        for name in unknown_environment():
-            log.warning(
-                "unknown_setting", name=name, remedy="It sets nothing; docs/settings.md has the names."
-            )
-        storage = await open_sqlite(settings.database_path)
-        parts.push_async_callback(storage.close)
-        keys = _open_keys(settings, await storage.catalogues.load(), log)
-        journal = ServiceJournal(logs)
-        engine = _engine(settings, storage, keys, clock, journal)
-        await engine.start()
-        parts.push_async_callback(engine.close)
-        warn_of_idle_settings(settings, log)
-        wording = load_wording(settings)
-        calls = AiohttpCalls()
-        parts.push_async_callback(calls.close)
-        adapters = _load_channels(settings, _context(settings, keys, wording, clock, engine, calls))
-        asking = Asking(
-            engine=engine, throttle=_throttle(settings, clock, logs), journal=journal, clock=clock
-        )
-        messages = await parts.enter_async_context(
-            conversations(
-                Service(
-                    settings=settings,
-                    storage=storage,
-                    sealing=keys.sealing,
-                    asking=asking,
-                    wording=wording,
-                    journal=journal,
-                    clock=clock,
-                ),
-                adapters,
-            )
-        )
-        pipeline = Pipeline(asking=asking, messages=messages, wording=wording, journal=journal, clock=clock)
+        base = await _lay_foundation(settings, parts)
+        clock, journal, log = base.clock, base.journal, base.log
+        adapters, pipeline = await _open_channels(settings, base, parts)
         server = WebServer(
             adapters,
             pipeline,
             clock=clock,
             journal=journal,
-            health=Health({"record": engine.check}, clock=clock, journal=journal),
+            health=Health({"record": base.engine.check}, clock=clock, journal=journal),
             metrics=PrometheusMetrics(journal, version=version("yanzhen")).render,
             options=_server_options(settings),
             static_folders=_static_folders(adapters),
         )
         await _listen(server, settings)
         parts.push_async_callback(server.stop)
-        await parts.enter_async_context(listening(adapters, pipeline))
-        tables = asyncio.create_task(asyncio.to_thread(keys.recogniser.tabulate))
+        await parts.enter_async_context(listening(adapters, pipeline, log))
+        tables = asyncio.create_task(asyncio.to_thread(base.keys.recogniser.tabulate))
         parts.push_async_callback(_end, tables)
-        housekeeper = asyncio.create_task(_keep_house(storage, clock, journal))
+        housekeeper = asyncio.create_task(_keep_house(base.storage, clock, journal))
         parts.push_async_callback(_end, housekeeper)
-        # what start-up made lives as long as the process: keep the collector from walking it again and again
-        # and, because queries leave no cycles, from looking at those under way seventy times a second
-        gc.collect()
-        gc.freeze()
-        parts.callback(gc.unfreeze)
-        parts.callback(gc.set_threshold, *gc.get_threshold())
-        gc.set_threshold(_GC_AT, 20, 50)
+        _spare_the_collector(parts)
         log.info("listening", host=settings.host, port=server.port, channels=settings.channels)
-        yield RunningService(port=server.port, adapters=adapters, storage=storage)
+        yield RunningService(port=server.port, adapters=adapters, storage=base.storage)
         log.info("draining", seconds=settings.drain_seconds)
+
+
+async def _lay_foundation(settings: Settings, parts: AsyncExitStack) -> _Foundation:
+    """Start log, store, keys and engine."""
+    clock = SystemClock()
+    logs = configure_logs(log_format=settings.log_format, level=settings.log_level)
+    logs.start()
+    parts.callback(logs.stop)
+    log = logs.logger("service")
+    parts.callback(lambda: log.info("stopped"))
+    for name in unknown_environment():
+        log.warning("unknown_setting", name=name, remedy="It sets nothing; docs/settings.md has the names.")
+    warn_of_idle_settings(settings, log)
+    storage = await open_sqlite(settings.database_path)
+    parts.push_async_callback(storage.close)
+    keys = _open_keys(settings, await storage.catalogues.load(), log)
+    journal = ServiceJournal(logs, clock)
+    engine = _engine(settings, storage, keys, clock, journal)
+    await engine.start()
+    parts.push_async_callback(engine.close)
+    return _Foundation(
+        clock=clock, logs=logs, log=log, storage=storage, keys=keys, journal=journal, engine=engine
+    )
+
+
+async def _open_channels(
+    settings: Settings, base: _Foundation, parts: AsyncExitStack
+) -> tuple[tuple[ChannelAdapter, ...], Pipeline]:
+    """Load the channels and the path of their requests."""
+    wording = load_wording(settings)
+    calls = AiohttpCalls()
+    parts.push_async_callback(calls.close)
+    places = PhoneNumberPlaces()
+    if SMS in settings.channels:
+        await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
+    adapters = _load_channels(settings, _context(settings, base, wording, places, calls))
+    asking = Asking(
+        engine=base.engine,
+        throttle=_throttle(settings, base.clock, base.logs),
+        journal=base.journal,
+        clock=base.clock,
+    )
+    service = Service(
+        settings=settings,
+        storage=base.storage,
+        sealing=base.keys.sealing,
+        asking=asking,
+        wording=wording,
+        journal=base.journal,
+        clock=base.clock,
+    )
+    messages = await parts.enter_async_context(conversations(service, adapters))
+    pipeline = Pipeline(
+        asking=asking, messages=messages, wording=wording, journal=base.journal, clock=base.clock
+    )
+    return adapters, pipeline
+
+
+def _spare_the_collector(parts: AsyncExitStack) -> None:
+    """Keep the collector from walking again and again what start-up made, which lives as long as the process, and,
+    because queries leave no cycles, from looking at those under way seventy times a second.
+    """
+    gc.collect()
+    gc.freeze()
+    parts.callback(gc.unfreeze)
+    parts.callback(gc.set_threshold, *gc.get_threshold())
+    gc.set_threshold(_GC_AT, 20, 50)
 
 
 def _engine(
@@ -242,21 +280,17 @@ def _open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> _Keys:
 
 
 def _context(
-    settings: Settings,
-    keys: _Keys,
-    wording: Wording,
-    clock: Clock,
-    engine: VerificationEngine,
-    calls: HttpCalls,
+    settings: Settings, base: _Foundation, wording: Wording, places: Places, calls: HttpCalls
 ) -> ChannelContext:
+    engine = base.engine
     return ChannelContext(
         wording=wording,
-        identities=keys.identities,
-        clock=clock,
+        identities=base.keys.identities,
+        clock=base.clock,
         public_url=settings.public_url,
         timezone=settings.timezone,
         lengths=lambda: engine.catalogue.lengths,
-        places=PhoneNumberPlaces(),
+        places=places,
         calls=calls,
         settings={SMS: sms_settings(settings)},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from app.adapters.clock import SystemClock
 from app.adapters.http import AiohttpCalls
@@ -49,7 +49,7 @@ async def simulate_text(
         return Simulated(via="twilio", text=read_reply(answer.body))
     moment = SystemClock().now().astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     query = urlencode({"from": sender, "to": ours, "text": text, "id": message_id, "ts": moment})
-    target = f"{url}/channels/sms/kannel/{chosen.secrets[0]}?{query}"
+    target = f"{url}/channels/sms/kannel/{quote(chosen.secrets[0], safe='')}?{query}"
     answer = await _call(HttpCall(method="GET", url=target))
     return Simulated(via="kannel", text=answer.body.decode("utf-8", "replace"))
 

@@ -35,12 +35,15 @@ def sms_settings(settings: Settings) -> SmsSettings:
 
 
 def load_wording(settings: Settings) -> Wording:
-    """Return the words with this installation's signatures and official domain."""
-    return Wording.load(
-        settings.timezone,
-        site=_official_domain(settings.public_url),
-        signatures={"zh-CN": settings.sms.signature, "en": settings.sms.signature_en},
-    )
+    """Return the words with this installation's signatures and official domain. Raises ``SettingsInvalid``."""
+    try:
+        return Wording.load(
+            settings.timezone,
+            site=_official_domain(settings.public_url),
+            signatures={"zh-CN": settings.sms.signature, "en": settings.sms.signature_en},
+        )
+    except ValueError as error:
+        raise SettingsInvalid(f"sms.signature, sms.signature_en: {error}") from None
 
 
 def _official_domain(public_url: str) -> str:

@@ -107,7 +107,7 @@ class SmsAdapter:
                 channel=self.manifest.name,
                 account=envelope.account,
                 message_id=item.message_id,
-                alias_id=item.alias_id or None,
+                alias_id=envelope.alias_id,
                 locale=locale,
                 received_at=request.received_at,
                 place=self._places.locate(number),
@@ -115,6 +115,7 @@ class SmsAdapter:
             ),
             subjects=envelope.subjects,
             more_codes=reading.more_codes,
+            chosen_locale=meant.argument,
             envelope=envelope,
         )
 
@@ -129,6 +130,7 @@ class SmsAdapter:
             caller=caller,
             account=dialect.name,
             message_id=item.message_id,
+            alias_id=item.alias_id or None,
             address=address,
             in_band=dialect.in_band,
             quiet=bool(item.opted),

@@ -40,6 +40,6 @@ def _require_ways_back(dialects: list[Dialect]) -> None:
     for dialect in dialects:
         if dialect.reply_by and dialect.reply_by not in ways:
             raise SettingsInvalid(
-                f"sms: replies to {dialect.name} are to leave by {dialect.reply_by}, which cannot send as it is set up. "
-                f"Ways that can: {', '.join(sorted(ways)) or 'none'}."
+                f"sms: replies to {dialect.name} are to leave by {dialect.reply_by}, which cannot send as it is set "
+                f"up. Ways that can: {', '.join(sorted(ways)) or 'none'}."
             )

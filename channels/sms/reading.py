@@ -45,8 +45,8 @@ class Meant(StrEnum):
 class Understood:
     """What a text was taken for.
 
-    ``locale`` is the language it tells, "" where it tells none; ``argument`` the locale that a language command asks
-    for; ``reading`` is there for a code and for nothing else.
+    ``locale`` is the language it tells, "" where it tells none; ``argument`` the locale that a language command,
+    or one beside a code, asks for; ``reading`` is there for a code and for nothing else.
     """
 
     kind: Meant
@@ -75,7 +75,10 @@ def understand(text: str, *, media: bool, lengths: frozenset[int]) -> Understood
         return Understood(kind=command.kind, locale=command.locale, argument=asked)
     reading = read_codes(text, lengths=lengths)
     if _is_try(text, reading, lengths, media=media):
-        return Understood(kind=Meant.CODE, locale=_locale_beside_code(folded), reading=reading)
+        asked = _language_beside_code(folded)
+        return Understood(
+            kind=Meant.CODE, locale=asked or _language_of(folded), argument=asked, reading=reading
+        )
     return Understood(kind=Meant.HELP, locale=_language_of(folded))
 
 
@@ -107,14 +110,14 @@ def _without_final_punctuation(words: str) -> str:
     return words[:end]
 
 
-def _locale_beside_code(folded: str) -> str:
-    """Return the language of a text with a code; ``EN`` before or after the code is as good as a command."""
+def _language_beside_code(folded: str) -> str:
+    """Return the language asked for beside a code, as in ``EN 1234...``, "" where none is."""
     words = _BESIDE_WORDS.sub(" ", folded).split()
     if len(words) == 1:
         command = _commands().get(words[0].casefold())
         if command is not None and command.kind is Meant.LANGUAGE:
             return command.locale
-    return _language_of(folded)
+    return ""
 
 
 def _language_of(folded: str) -> str:

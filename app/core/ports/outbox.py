@@ -13,8 +13,9 @@ from app.core.model.verification import VerificationRequest
 class Outbox(Protocol):
     """Promises an implementer must keep, tested by ``tests/contract/outbox``:
 
-    - ``owe`` returns only after a durable commit. One message, one reply: a ``key`` (16 bytes, the message's) that is
-      known already changes nothing and returns False, also long after its reply was sent (at least 7 days).
+    - ``owe`` returns only after a durable commit. One message, one reply: where ``key`` or ``alias`` (16 bytes, the
+      message's ids) is known already as either, nothing changes and it returns False, also long after the reply was
+      sent (at least 7 days).
     - ``take`` returns what is due, the longest owed first. A reply with a text is marked as being sent, in a commit
       before it is returned; if its settlement never comes (a crash), it is due again after ``lease_s`` and then
       ``doubtful``. No reply is given to two takers within its lease.
@@ -36,9 +37,10 @@ class Outbox(Protocol):
         text: str = "",
         question: VerificationRequest | None = None,
         more_codes: bool = False,
+        alias: bytes | None = None,
     ) -> bool: ...
 
-    async def knows(self, key: bytes) -> bool: ...
+    async def knows(self, key: bytes, alias: bytes | None = None) -> bool: ...
 
     async def take(self, now: datetime, *, limit: int = 16, lease_s: float = 60.0) -> Sequence[OwedReply]: ...
 

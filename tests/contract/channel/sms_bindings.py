@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -43,15 +44,15 @@ def request(method: str, route: str, **parts: object) -> InboundRequest:
     return InboundRequest(method=method, route=route, **fields)  # type: ignore[arg-type]
 
 
-class SmsBinding:
+class SmsBinding(ABC):
     """What the providers have in common."""
 
     secrets: tuple[str, ...] = (NUMBER, NUMBER.removeprefix("+86"), TOKEN, SECRET)
     traits = Traits(pushes=True)
 
+    @abstractmethod
     def dialect(self, context: ChannelContext) -> Dialect:
         """Return the provider's dialect, set up to push."""
-        raise NotImplementedError
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
         return SmsAdapter(self.dialect(context), context)

@@ -72,6 +72,22 @@ class OutboxContract:
 
     # -- owing -----------------------------------------------------------------------------------------------
 
+    async def test_either_id_of_a_message_is_the_message(self, outbox: Outbox) -> None:
+        assert await outbox.owe(key(1), ADDRESS, now=at(0), text=TEXT, alias=key(2))
+        for first, second in (
+            (key(1), None),
+            (key(1), key(3)),
+            (key(2), None),
+            (key(4), key(2)),
+            (key(5), key(1)),
+        ):
+            assert await outbox.knows(first, second)
+            assert not await outbox.owe(first, ADDRESS, now=at(1), text="another", alias=second)
+        assert not await outbox.knows(key(4), key(5))
+        assert await outbox.owe(key(4), ADDRESS, now=at(1), text=TEXT, alias=key(5))
+        assert await outbox.owe(key(6), ADDRESS, now=at(1), text=TEXT), "no second id is no id in common"
+        assert await outbox.owe(key(7), ADDRESS, now=at(1), text=TEXT)
+
     async def test_one_message_owes_one_reply(self, outbox: Outbox) -> None:
         assert not await outbox.knows(key(1))
         assert await owe_text(outbox)

@@ -48,22 +48,34 @@ class Texter:
         )
 
     async def code(
-        self, text: str, message: str = "m1", *, locale: str = "en", deadline_ms: int = 1000
+        self,
+        text: str,
+        message: str = "m1",
+        *,
+        locale: str = "en",
+        chosen: str = "",
+        alias: str | None = None,
+        deadline_ms: int = 1000,
     ) -> str:
         reading = read_codes(text)
-        envelope = self.envelope(message)
+        envelope = replace(self.envelope(message), alias_id=alias)
         request = VerificationRequest(
             code=reading.code,
             caller=self.caller,
             channel="sms",
             account="twilio",
             message_id=message,
+            alias_id=alias,
             locale=locale,
             received_at=envelope.received_at,
             other_readings=reading.others,
         )
         turn = CodeSubmitted(
-            request=request, subjects=envelope.subjects, more_codes=reading.more_codes, envelope=envelope
+            request=request,
+            subjects=envelope.subjects,
+            more_codes=reading.more_codes,
+            chosen_locale=chosen,
+            envelope=envelope,
         )
         return await self.messages().answer("sms", turn, deadline_ms=deadline_ms)
 
@@ -157,6 +169,22 @@ async def test_a_chosen_language_beats_the_language_of_the_text(
     told = await texter.command("language", argument="zh-CN", locale="en")
     assert not told.isascii()
     assert "首次查询" in await texter.code(service.code(), "m2", locale="en")
+
+
+async def test_a_language_asked_for_beside_the_code_beats_both(
+    texter: Texter, service: SampleService
+) -> None:
+    await texter.command("language", argument="zh-CN")
+    assert "First check" in await texter.code(service.code(), "m2", locale="zh-CN", chosen="en")
+
+
+async def test_out_of_band_a_message_with_another_id_is_known_by_its_second(service: SampleService) -> None:
+    texter = Texter(service, in_band=False)
+    await texter.code(service.code(), "m1", alias="a")
+    await texter.code(service.code(), "m2", alias="a")
+    await texter.code(service.code(), "m1", alias=None)
+    assert len(service.outbox.replies) == 1
+    assert len(service.store.facts) == 1
 
 
 async def test_a_limit_is_told_once_and_then_met_with_silence(texter: Texter, service: SampleService) -> None:

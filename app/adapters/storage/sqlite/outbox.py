@@ -36,10 +36,9 @@ _TAKE = (
     " FROM reply WHERE id IN"
     f" (SELECT id {_DUE} ORDER BY owed_at, id LIMIT ?) ORDER BY owed_at, id"
 )
-_OWE = (
-    "INSERT INTO reply (key, sender, state, sealed, owed_at, due_at) VALUES (?, ?, 'waiting', ?, ?, ?)"
-    " ON CONFLICT (key) DO NOTHING"
-)
+# a message is known by either of its ids, and either may have come first
+_KNOWN = "SELECT 1 FROM reply WHERE key IN (?, ?) UNION ALL SELECT 1 FROM reply WHERE alias IN (?, ?) LIMIT 1"
+_OWE = "INSERT INTO reply (key, alias, sender, state, sealed, owed_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
 _CLOSE = "sealed = NULL, doubtful = 0"
 # A final word of the provider is never replaced by an earlier one; a delivery is proof where a failure is a report.
 _RANK: Final = {Delivery.ACCEPTED: 0, Delivery.SENT: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 3}
@@ -64,6 +63,7 @@ class SqliteOutbox:
         text: str = "",
         question: VerificationRequest | None = None,
         more_codes: bool = False,
+        alias: bytes | None = None,
     ) -> bool:
         """Keep a reply that is owed; see the port. Raises ``ValueError`` with neither text nor question."""
         if not text and question is None:
@@ -71,14 +71,12 @@ class SqliteOutbox:
         payload = ReplyPayload(address=address, text=text, question=question, more_codes=more_codes)
         sealed = self._sealing.seal(payload_to_bytes(payload), about=key)
         at = to_micros(now)
-        row = (key, address.sender, sealed, at, at)
-        return await self._commits.run(lambda db: db.execute(_OWE, row).rowcount == 1)
+        row = (key, alias, address.sender, sealed, at, at)
+        return await self._commits.run(lambda db: _owe(db, key, alias, row))
 
-    async def knows(self, key: bytes) -> bool:
+    async def knows(self, key: bytes, alias: bytes | None = None) -> bool:
         """Tell whether a reply to this message was ever owed; see the port."""
-        return bool(
-            await self._reader.rows("Looking a reply up", "SELECT 1 FROM reply WHERE key = ?", (key,))
-        )
+        return bool(await self._reader.rows("Looking a reply up", _KNOWN, (key, alias) * 2))
 
     async def take(self, now: datetime, *, limit: int = 16, lease_s: float = 60.0) -> Sequence[OwedReply]:
         """Take what is due; see the port."""
@@ -197,6 +195,13 @@ class SqliteOutbox:
         )
         sealed = self._sealing.seal(payload_to_bytes(worded), about=row[0])
         db.execute("UPDATE reply SET sealed = ?, due_at = ? WHERE id = ?", (sealed, at, reply_id))
+
+
+def _owe(db: sqlite3.Connection, key: bytes, alias: bytes | None, row: Sequence[Any]) -> bool:
+    if db.execute(_KNOWN, (key, alias) * 2).fetchone():
+        return False
+    db.execute(_OWE, row)
+    return True
 
 
 def _note_delivery(

@@ -2,6 +2,7 @@
 CREATE TABLE reply (
     id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE,
+    alias BLOB UNIQUE,
     sender TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'sending', 'sent', 'failed')),
     sealed BLOB,
