@@ -71,3 +71,11 @@ def test_the_error_log_keeps_no_request_line() -> None:
     text = (ROOT / "config/nginx-masking.conf").read_text(encoding="utf-8")
     levels = re.findall(r"^\s*error_log \S+ (\w+);", text, re.MULTILINE)
     assert levels == ["emerg"] * text.count("server_name")
+
+
+@pytest.mark.parametrize(
+    "address", ["/channels/sms/kannel/SECRET?text=1", "/channels/sms/gateway/alibaba/SECRET"]
+)
+def test_the_secret_of_a_provider_is_not_logged(address: str) -> None:
+    assert "SECRET" not in logged(address)
+    assert logged(address).startswith("/channels/sms/")
