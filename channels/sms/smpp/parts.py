@@ -7,8 +7,8 @@ part that was acknowledged and whose text never became whole is not thrown away:
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from channels.base import Clock
@@ -20,7 +20,12 @@ SAR_TOTAL_SEGMENTS: Final = 0x020E
 SAR_SEGMENT_SEQNUM: Final = 0x020F
 
 _GAP: Final = " … "  # digits on its two sides are not one number
+_LONGEST_PART: Final = 255  # octets; the air carries 140, and a centre may write them wider
 _MOST_JOINING: Final = 2000
+_MOST_OF_ONE: Final = (
+    20  # texts of one number that are not whole: a stranger may fill his own room, not everybody's
+)
+_MOST_PARTS: Final = 20_000
 _MOST_JOINED: Final = 2000
 _REMEMBER_S: Final = 6 * 3600.0
 
@@ -56,10 +61,11 @@ def read_part(delivery: Delivery) -> tuple[Part | None, bytes]:
     if numbering is None:
         return None, octets
     reference, total, number = numbering
-    if total < 2 or not 1 <= number <= total:
+    if total < 2 or not 1 <= number <= total or len(octets) > _LONGEST_PART:
         return None, octets
     key = PartKey(source=delivery.source, destination=delivery.destination, reference=f"{reference}/{total}")
-    return Part(key=key, number=number, total=total, octets=octets, delivery=delivery), octets
+    bare = replace(delivery, user_data=b"", tlvs={})  # parts wait, and a centre may attach 64 KiB to each
+    return Part(key=key, number=number, total=total, octets=octets, delivery=bare), octets
 
 
 def _find_numbering(header: bytes) -> tuple[str, int, int] | None:
@@ -102,6 +108,9 @@ class Joining:
     def add(self, part: Part) -> None:
         """Keep a part; the same part again changes nothing."""
         self._parts[part.number] = part
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
     @property
     def is_whole(self) -> bool:
@@ -152,20 +161,27 @@ class Assembly:
         self._missing_s = missing_s
         self._joining: OrderedDict[PartKey, Joining] = OrderedDict()
         self._joined: OrderedDict[PartKey, tuple[float, frozenset[tuple[int, bytes]]]] = OrderedDict()
+        self._by_source: Counter[str] = Counter()
+        self._parts = 0
 
     def add(self, part: Part) -> Joining | None:
         """Return the text that ``part`` belongs to, or None where too many are waiting already."""
         joining = self._joining.get(part.key)
+        if self._parts >= _MOST_PARTS:
+            return None
         if joining is None:
-            if len(self._joining) >= _MOST_JOINING:
+            if len(self._joining) >= _MOST_JOINING or self._by_source[part.key.source] >= _MOST_OF_ONE:
                 return None
             joining = self._joining[part.key] = Joining(part, began_s=self._clock.monotonic_s())
+            self._by_source[part.key.source] += 1
+        before = len(joining)
         joining.add(part)
+        self._parts += len(joining) - before
         return joining
 
     def close(self, joining: Joining) -> None:
         """Forget a text that was carried, but know its parts when one of them is delivered again."""
-        self._joining.pop(joining.key, None)
+        self._drop(joining)
         self._joined[joining.key] = (self._clock.monotonic_s(), joining.contents)
         self._joined.move_to_end(joining.key)
         if len(self._joined) > _MOST_JOINED:
@@ -181,12 +197,21 @@ class Assembly:
         ]
         for joining in overdue:
             if self._is_echo(joining, now_s):
-                del self._joining[joining.key]
+                self._drop(joining)
         return [joining for joining in overdue if joining.key in self._joining]
 
     def give_up(self, joining: Joining) -> None:
         """Drop a text that cannot be carried."""
-        self._joining.pop(joining.key, None)
+        self._drop(joining)
+
+    def _drop(self, joining: Joining) -> None:
+        if self._joining.pop(joining.key, None) is None:
+            return
+        source = joining.key.source
+        self._parts -= len(joining)
+        self._by_source[source] -= 1
+        if not self._by_source[source]:
+            del self._by_source[source]
 
     def _is_echo(self, joining: Joining, now_s: float) -> bool:
         carried_s, contents = self._joined.get(joining.key, (-_REMEMBER_S, frozenset()))

@@ -25,6 +25,7 @@ from channels.sms.smpp.wire import Command, NotSmpp, Pdu, read_pdu
 
 _LAST_SEQUENCE: Final = 0x7FFFFFFF
 _MOST_WAITING: Final = 1000
+_MOST_UNREAD: Final = 1024 * 1024  # octets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +156,12 @@ class Session:
             goodbye.exception()
 
     def _write(self, message: SmppMessage) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(message.pdu())
+        if self._writer.is_closing():
+            return
+        if self._writer.transport.get_write_buffer_size() > _MOST_UNREAD:
+            self._writer.transport.abort()  # it floods us with requests and reads no answer
+            return
+        self._writer.write(message.pdu())
 
     def _take(self, pdu: Pdu) -> bool:
         """Deal with one unit; True where it ends the session."""
