@@ -24,6 +24,7 @@ from channels.wording.notices import NoticeWords
 from channels.wording.reply import Wording
 
 _DAY: Final = timedelta(days=1)
+_TOLD_ONCE_IN: Final = timedelta(hours=1)  # every refusal passes in minutes, and each would be told anew
 _OWE_WITHIN_S: Final = 3.0
 _LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
 
@@ -125,9 +126,11 @@ class Messages:
             if not admission.allowed:
                 verdict = throttled(admission)
                 asking.note(request, verdict, duplicate=False, started_s=started)
-                until = self._clock.now() + timedelta(seconds=admission.retry_after_s)
-                told = await self._claims(envelope, NoticeKind.THROTTLED, key, until)
-                return self._short(turn, verdict) if told else self._silent("silent_throttled", channel)
+                silence = max(timedelta(seconds=admission.retry_after_s), _TOLD_ONCE_IN)
+                until = self._clock.now() + silence
+                if not await self._claims(envelope, NoticeKind.THROTTLED, key, until):
+                    return self._silent("silent_throttled", channel)
+                return self._short(turn, verdict) if self._may_spend(envelope, channel) else ""
             if not self._may_spend(envelope, channel):
                 return ""
             left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)

@@ -194,9 +194,22 @@ async def test_a_limit_is_told_once_and_then_met_with_silence(texter: Texter, se
     assert await texter.code(service.code(), "m2") == ""
     assert await texter.code(service.code(), "m1") == told
     service.clock.advance(91)
-    assert "2 minutes" in await texter.code(service.code(), "m3")
+    assert await texter.code(service.code(), "m3") == "", (
+        "a refusal passes in minutes; it is told once an hour"
+    )
+    service.clock.advance(3600)
+    assert "2 minutes" in await texter.code(service.code(), "m4")
     assert service.store.facts == []
     assert "silent_throttled" in texter.events
+
+
+async def test_telling_of_a_limit_is_spent_like_any_text(texter: Texter, service: SampleService) -> None:
+    texter.throttle = ShutThrottle(retry_after_s=90)
+    service.spending.day_cap = 1
+    assert await texter.code(service.code(), "m1")
+    service.clock.advance(3700)
+    assert await texter.code(service.code(), "m2") == ""
+    assert "silent_day_cap" in texter.events
 
 
 async def test_past_the_cap_nothing_is_said_and_nothing_verified(
