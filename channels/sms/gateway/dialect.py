@@ -6,7 +6,6 @@ Nothing proves such a request but the secret in its address and where it comes f
 from __future__ import annotations
 
 import hmac
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +24,8 @@ from channels.sms.gateway.description import FixedAnswer, GatewayDescription
 from channels.sms.gateway.items import read_item, split_items
 from channels.sms.gateway.loading import load_descriptions
 from channels.sms.gateway.sender import GatewaySender
-from channels.sms.settings import GatewayOptions, Network
+from channels.sms.origins import is_from
+from channels.sms.settings import GatewayOptions
 from channels.turns import Ignored
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -77,7 +77,7 @@ class GatewayDialect:
         known = 0
         for secret in self._secrets:
             known |= hmac.compare_digest(given, secret)
-        if not known or not _is_within(request.remote, self._allow_from):
+        if not known or not is_from(request, self._allow_from):
             raise NotAuthentic
 
     def decode(self, request: InboundRequest) -> tuple[IncomingText | Ignored, ...]:
@@ -111,16 +111,6 @@ def load_gateways(
     return tuple(
         GatewayDialect(description, options, calls, timezone=timezone) for description in descriptions
     )
-
-
-def _is_within(remote: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        address = ip_address(remote)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # how a socket of both families shows an IPv4 caller
-    return any(address in network for network in networks)
 
 
 def _response(answer: FixedAnswer, *, status: int | None = None) -> OutboundResponse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hmac import compare_digest
-from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
 from typing import Final
 
@@ -20,7 +19,8 @@ from channels.sms.dialect import IncomingText
 from channels.sms.digests import text_digest
 from channels.sms.kannel.coding import coding_of
 from channels.sms.kannel.sender import KannelSender
-from channels.sms.settings import KannelOptions, Network
+from channels.sms.origins import is_from
+from channels.sms.settings import KannelOptions
 from channels.turns import DeliveryReport, Ignored
 
 NAME: Final = "kannel"
@@ -93,7 +93,7 @@ class KannelDialect:
         known = False
         for secret in self._secrets:  # every one, so that the time tells nothing
             known |= compare_digest(given, secret)
-        if not known or not _inside(request.remote, self._allow_from):
+        if not known or not is_from(request, self._allow_from):
             raise NotAuthentic
 
     def decode(self, request: InboundRequest) -> tuple[IncomingText | DeliveryReport | Ignored, ...]:
@@ -168,14 +168,3 @@ def _find_time(written: str) -> datetime | None:
         except ValueError:
             continue
     return None
-
-
-def _inside(remote: str, networks: tuple[Network, ...]) -> bool:
-    """Tell whether an address is on the list; one of IPv4 written as IPv6 (RFC 4291, 2.5.5.2) counts as itself."""
-    try:
-        address = ip_address(remote)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
