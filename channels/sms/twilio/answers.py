@@ -27,7 +27,6 @@ _WORDS: Final = {  # Twilio's error codes, in its API error directory
     21617: "text_too_long",
     21609: "callback_address_refused",
     21608: "trial_account",
-    20404: "unknown_account",
 }
 _QUEUE_FULL: Final = 21611
 _NEVER_CONNECTED: Final = frozenset(
@@ -83,6 +82,10 @@ def meaning_of_refusal(refused: CallRefused) -> Rejected | Deferred | Unknown:
         return Deferred(why="credentials", after_s=_OPERATOR_WAIT_S)
     if 300 <= status < 400:
         return Deferred(why="redirected", after_s=_OPERATOR_WAIT_S)
+    if (
+        status in {403, 404} and refused.code not in _WORDS
+    ):  # suspended, closed or mistyped: the account, not the text
+        return Deferred(why="account", after_s=_OPERATOR_WAIT_S)
     if 400 <= status < 500 and status != 408:
         return Rejected(why=_WORDS.get(refused.code, "refused"))
     return Unknown(why="provider_error")

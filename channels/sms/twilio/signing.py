@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hmac import compare_digest
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,7 @@ from app.core.errors import SettingsInvalid
 from channels.sms.twilio.form import Form
 
 SIGNATURE_HEADER: Final = "x-twilio-signature"
+_TOKEN: Final = re.compile(r"[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*")
 _STANDARD_PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -22,9 +24,9 @@ class Signatures:
     """
 
     def __init__(self, auth_tokens: tuple[str, ...], public_url: str) -> None:
-        if not auth_tokens or not all(token.strip() for token in auth_tokens):
+        if not auth_tokens or not all(_TOKEN.fullmatch(token) for token in auth_tokens):
             raise SettingsInvalid(
-                "sms.twilio.auth_tokens: set the account's auth token; an empty one is none."
+                "sms.twilio.auth_tokens: set the account's auth token, plain characters; an empty one is none."
             )
         self._validators = tuple(RequestValidator(token) for token in auth_tokens)
         self._public_url = public_url.rstrip("/")
