@@ -1,0 +1,90 @@
+"""Every phrase the dialogue itself speaks, by its key in the catalogue of ``voice_prompts``.
+
+The comment above a phrase is its sentence in English and in Mandarin; the catalogue owns the words. Verdicts come
+ready to speak with the reply, digits and positions from ``app.speech.phrasing``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.speech.spoken import Phrase
+
+# -- the beginning: together at most 5 s -----------------------------------------------------------------------------
+# Welcome to the product check line. / 您好，欢迎拨打验真热线。
+GREETING: Final = Phrase(key="greeting")
+# Spoken in the language it offers, by that language's voice. For English, press nine. / 中文请按九。
+LANGUAGE_OFFER: Final = Phrase(key="language.offer")
+
+# -- keying in the code ----------------------------------------------------------------------------------------------
+# Please key in the digits under the coating, then press hash. / 请输入涂层下的数字，按井号键结束。
+ENTRY_PROMPT: Final = Phrase(key="entry.prompt")
+# Please key in all the digits again. / 请重新输入全部数字。
+ENTRY_AGAIN: Final = Phrase(key="entry.again")
+# Please go on. To start over, press star. / 请接着输入，从头输入请按星号键。
+ENTRY_MORE: Final = Phrase(key="entry.more")
+# No key was received. / 没有收到按键。
+ENTRY_SILENCE: Final = Phrase(key="entry.silence")
+# Key in the digits first, then press hash. / 请先输入数字，再按井号键。
+ENTRY_EMPTY: Final = Phrase(key="entry.empty")
+
+# -- slips -----------------------------------------------------------------------------------------------------------
+# Please look again at ... (the seventh digit) / 请再看一下……（第七位数字）
+SLIP_LOOK: Final = Phrase(key="slip.look")
+# ... and ... (the ninth digit) / ……和……（第九位数字）
+SLIP_AND: Final = Phrase(key="slip.and")
+# The number of digits is not right. / 数字的位数不对。
+SLIP_LENGTH: Final = Phrase(key="slip.length")
+# A digit may be wrong; please compare them in fours. If the label really reads so, it is not in our record.
+# / 可能有数字输错了，请四个一组核对。如果标签上确实如此，我们的记录中没有这个码。
+SLIP_UNLOCATED: Final = Phrase(key="slip.unlocated")
+# You keyed in: ... / 您输入的是：……
+SLIP_READ_BACK: Final = Phrase(key="slip.read_back")
+# For an operator, press zero, then hash; or key in all the digits again. / 人工服务请按零和井号键，也可以重新输入全部数字。
+SLIP_OPERATOR: Final = Phrase(key="slip.operator")
+# Please key in all the digits once more, or call the number on the pack. / 请再输入一次全部数字，也可以拨打包装上的电话。
+SLIP_NO_OPERATOR: Final = Phrase(key="slip.no_operator")
+
+# -- after the verdict, in this order --------------------------------------------------------------------------------
+# To hear it again, press star. / 重听请按星号键。
+MENU_REPEAT: Final = Phrase(key="menu.repeat")
+# To check another code, press one. / 查询另一个码请按一。
+MENU_ANOTHER: Final = Phrase(key="menu.another")
+# To report something suspicious, press two. / 反映可疑情况请按二。
+MENU_REPORT: Final = Phrase(key="menu.report")
+# For an operator, press zero. / 人工服务请按零。
+MENU_OPERATOR: Final = Phrase(key="menu.operator")
+# That key has no meaning here. / 这个按键没有对应的选项。
+MENU_STRAY: Final = Phrase(key="menu.stray")
+
+# -- reporting, operators --------------------------------------------------------------------------------------------
+# After the tone, say what you saw and where you bought it, then press hash.
+# / 请在提示音后说明情况和购买地点，说完按井号键。
+REPORT_RECORD: Final = Phrase(key="report.record")
+# Thank you, your report is recorded. / 谢谢，您反映的情况已经记录。
+REPORT_THANKS: Final = Phrase(key="report.thanks")
+# Reports cannot be taken on this line just now. Please call the number on the pack.
+# / 这里暂时不能受理，请拨打包装上的电话反映。
+REPORT_NONE: Final = Phrase(key="report.none")
+# You are being put through to an operator. / 正在为您转接人工服务。
+TRANSFER_OPERATOR: Final = Phrase(key="transfer.operator")
+# You are being put through to the brand's service line. / 正在为您转接品牌服务电话。
+TRANSFER_BRAND: Final = Phrase(key="transfer.brand")
+# The call could not be put through. / 暂时没有接通。
+TRANSFER_FAILED: Final = Phrase(key="transfer.failed")
+# No operator is available just now. / 人工服务暂时无法接通。
+OPERATOR_NONE: Final = Phrase(key="operator.none")
+
+# -- endings ---------------------------------------------------------------------------------------------------------
+# Thank you for calling. Goodbye. / 感谢您的来电，再见。
+GOODBYE: Final = Phrase(key="goodbye")
+# Several codes of this call are not in our record, so no more can be checked now. Please compare the label and call
+# again later. / 本次通话中有多个码不在记录中，暂时不能继续查询。请对照标签核对，稍后再打来。
+LIMIT_WRONG: Final = Phrase(key="limit.wrong")
+# That is as much as one call can do. Please call again. / 本次通话的查询次数已满，请再次拨打。
+LIMIT_CALL: Final = Phrase(key="limit.call")
+# We cannot give an answer just now. Please try again later; this says nothing about the product.
+# / 暂时无法给出结论，请稍后再查；这不代表产品有问题。
+TROUBLE: Final = Phrase(key="trouble")
+
+PHRASES: Final = tuple(item for item in list(globals().values()) if isinstance(item, Phrase))
