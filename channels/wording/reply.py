@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 from app.core.model.value import value
 from app.core.model.verdict import Verdict
+from app.speech.spoken import Spoken
 from channels.wording.book import Book, Meaning
 from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
 from channels.wording.notices import Notice, NoticeWords
 from channels.wording.short import ShortFacts, short_answer, short_notice
+from channels.wording.spoken import speak
 from channels.wording.values import VALUES
 from channels.wording.variants import Variant, variant_of
 
@@ -82,6 +84,11 @@ class Reply:
             programme=self._name(label.programme, label.programme_en) if label else "",
             service_line=label.service_line if label else "",
         )
+
+    @property
+    def spoken(self) -> Spoken:
+        """What the hotline says: phrases of the catalogue, names and pauses, in the order they are played."""
+        return speak(self.variant, self.verdict, self.book)
 
     @property
     def _meaning(self) -> Meaning:

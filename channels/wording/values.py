@@ -10,15 +10,17 @@ from app.core.model.verdict import Verdict
 from channels.wording.book import Book
 
 
-def _first_at(verdict: Verdict) -> datetime:
+def first_at(verdict: Verdict) -> datetime:
+    """Return when the label was first checked. Raises ``KeyError`` where nothing was recorded."""
     at = verdict.first.at if verdict.first else verdict.recorded_at
     if at is None:
         raise KeyError(f"The wording of {verdict.outcome.value!r} needs a recorded time.")
     return at
 
 
-def _own_at(verdict: Verdict) -> datetime:
-    return verdict.own_first_at or _first_at(verdict)
+def own_at(verdict: Verdict) -> datetime:
+    """Return when this caller first checked it. Raises as :func:`first_at`."""
+    return verdict.own_first_at or first_at(verdict)
 
 
 def _via(verdict: Verdict, book: Book) -> str:
@@ -27,12 +29,12 @@ def _via(verdict: Verdict, book: Book) -> str:
 
 VALUES: Final[Mapping[str, Callable[[Verdict, Book], str]]] = {
     "count": lambda verdict, _: str(verdict.ordinal or 1),
-    "first_at": lambda verdict, book: book.moment(_first_at(verdict)),
-    "first_day": lambda verdict, book: book.day(_first_at(verdict)),
+    "first_at": lambda verdict, book: book.moment(first_at(verdict)),
+    "first_day": lambda verdict, book: book.day(first_at(verdict)),
     "via": _via,
-    "own_at": lambda verdict, book: book.moment(_own_at(verdict)),
-    "own_day": lambda verdict, book: book.day(_own_at(verdict)),
-    "recorded_day": lambda verdict, book: book.day(verdict.recorded_at or _first_at(verdict)),
+    "own_at": lambda verdict, book: book.moment(own_at(verdict)),
+    "own_day": lambda verdict, book: book.day(own_at(verdict)),
+    "recorded_day": lambda verdict, book: book.day(verdict.recorded_at or first_at(verdict)),
     "position": lambda verdict, book: book.position(verdict.slip_positions[0]),
     "position_2": lambda verdict, book: book.position(verdict.slip_positions[-1]),
     "wait": lambda verdict, book: book.waiting(verdict.retry_after_s),
