@@ -79,6 +79,9 @@ class Courier:
         except StoreUnavailable as error:
             self._journal.failed("take_failed", error)
             return False
+        except Exception as error:  # noqa: BLE001 - deliveries end with the service and not before
+            self._journal.failed("take_failed", error)
+            return False
         for reply in replies:
             task = asyncio.create_task(self._deliver(reply))
             self._under_way.add(task)

@@ -207,6 +207,15 @@ async def test_a_sealed_row_moved_to_another_reply_does_not_open(stage: OutboxSt
     assert [reply.key for reply in await stage.outbox.take(at(1))] == [key(1)]
 
 
+@pytest.mark.parametrize("plain", [b"", b"null", b"[]", b'{"sender": "a"}', b'{"question": 1}', b"\xff"])
+async def test_a_row_that_this_release_cannot_read_holds_nobody_up(stage: OutboxStage, plain: bytes) -> None:
+    await owe_text(stage.outbox, 1)
+    await owe_text(stage.outbox, 2, seconds=1)
+    with closing(sqlite3.connect(stage.path)) as db, db:
+        db.execute("UPDATE reply SET sealed = ? WHERE id = 1", (SEALING.seal(plain, about=key(1)),))
+    assert [reply.key for reply in await stage.outbox.take(at(2))] == [key(2)]
+
+
 # -- reports, age, trouble ------------------------------------------------------------------------------------------
 
 

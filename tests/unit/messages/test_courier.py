@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from app.core.model.code import Code
 from app.core.model.reply import Accepted, Delivery, ReplyAddress
 from app.core.model.verification import VerificationRequest
 from channels.abilities import Deferred, NotSent, Rejected, Unknown
+from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.sample_service import SampleService, start_sample_service
 from tests.fakes.scripted_sender import ScriptedSender
 
@@ -215,3 +217,26 @@ async def test_the_outbox_down_ends_nothing(service: SampleService) -> None:
     await owe(service)
     await deliver(service, sender)
     assert len(sender.sent) == 1
+
+
+async def test_an_outbox_that_fails_in_a_new_way_does_not_end_the_deliveries(service: SampleService) -> None:
+    class Failing(MemoryOutbox):
+        failures = 1
+
+        async def take(self, *arguments: Any, **named: Any) -> Any:
+            if self.failures:
+                self.failures -= 1
+                raise RuntimeError("nobody thought of this")
+            return await super().take(*arguments, **named)
+
+    outbox, sender = Failing(), ScriptedSender()
+    await outbox.owe(KEY, ADDRESS, text="the answer", now=service.clock.now())
+    courier = replace(service, outbox=outbox).courier([sender])
+    courier.nudge()
+    task = asyncio.create_task(courier.run())
+    for _ in range(50):
+        courier.nudge()
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert [text.text for text in sender.sent] == ["the answer"]

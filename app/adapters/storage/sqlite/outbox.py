@@ -158,8 +158,12 @@ class SqliteOutbox:
         )
 
     def _payload(self, sealed: bytes, key: bytes) -> ReplyPayload | None:
+        """Return the opened payload; None also for one of another release: one such row must not stop all others."""
         plain = self._sealing.open(sealed, about=key)
-        return payload_from_bytes(plain) if plain is not None else None
+        try:
+            return payload_from_bytes(plain) if plain is not None else None
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def _settle(self, db: sqlite3.Connection, reply_id: ReplyId, settlement: Settlement, at: int) -> None:
         match settlement:
