@@ -145,6 +145,10 @@ async def test_erased_nothing_is_left_of_a_caller_but_the_fact(
     assert record is not None
     assert not record.asked_by_reader
     assert await storage.correspondence.find(TWO) == CHOSEN
+    await storage.close()
+    octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert ONE.token not in octets, "erased is overwritten, not only out of reach"
+    assert TWO.token in octets
 
 
 async def test_a_closed_store_is_unavailable_in_every_method(storage: SqliteStorage) -> None:

@@ -19,6 +19,7 @@ PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # what is erased is overwritten, whatever the library was built with
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-65536",
 )
