@@ -44,6 +44,7 @@ def _zone(value: str) -> str:
 
 def _origin(value: str) -> str:
     parts = urlsplit(value)
+    _ = parts.port  # raises ValueError, too, where it is none
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an address like https://verify.example.cn, without query or fragment")
     return value.rstrip("/")
@@ -57,6 +58,12 @@ def _sqlite_url(value: SecretStr) -> SecretStr:
         )
     if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
         raise ValueError("must be sqlite:///path/to/file.db (four slashes for an absolute path)")
+    return value
+
+
+def _once(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("names something twice; name each once")
     return value
 
 
@@ -111,6 +118,7 @@ def _secret(value: object) -> object:
 
 def _call_address(value: str) -> str:
     parts = urlsplit(value)
+    _ = parts.port  # raises ValueError, too, where it is none
     if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise ValueError("must be an address like http://127.0.0.1:13013/cgi-bin/sendsms, or empty")
     return value
@@ -268,7 +276,9 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         "info", description="The least severe log lines that are written."
     )
-    channels: Words = Field(("web", "api"), description="The channels that are served, by name.")
+    channels: Annotated[Words, AfterValidator(_once)] = Field(
+        ("web", "api"), description="The channels that are served, by name."
+    )
     trusted_proxies: Networks = Field(
         (), description="Proxies whose X-Forwarded-For is believed, as addresses or networks."
     )
