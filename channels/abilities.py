@@ -45,9 +45,10 @@ class Deferred:
 
 @value
 class Unknown:
-    """Nobody knows whether the provider took the text."""
+    """Nobody knows whether the provider took the text. ``ask_again``: it has a list, which did not come."""
 
     why: str
+    ask_again: bool = False
 
 
 @value

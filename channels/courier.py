@@ -172,6 +172,10 @@ class Courier:
             if isinstance(found, NotSent):
                 self._journal.counted("resent_not_taken", name)
                 return None
+            now = self._clock.now()
+            if found.ask_again and now - reply.owed_at <= _SEND_WITHIN:
+                self._journal.counted("asked_in_vain", name)
+                return PutOff(until=now + _ASK_AFTER, doubtful=True)
         if reply.doubts >= _MOST_DOUBTS:
             return self._give_up("unknown_twice", name)
         self._journal.counted("resent_unknown", name)

@@ -91,7 +91,7 @@ class TwilioSender:
                 alike = [one.sid for one in listed if _is_this(one, text.text, earliest)]
                 taken = await known_ids(alike) if alike else frozenset()
         except Exception:  # noqa: BLE001 - whatever kept us from knowing, we do not know
-            return Unknown(why="list_failed")
+            return Unknown(why="list_failed", ask_again=True)
         for sid in alike:
             if sid not in taken:
                 return Accepted(provider_id=sid)

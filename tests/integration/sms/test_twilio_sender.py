@@ -153,7 +153,7 @@ async def test_no_connection_means_not_sent(unused_tcp_port: int) -> None:
     unreachable = make_sender(f"http://127.0.0.1:{unused_tcp_port}")
     assert await unreachable.send(outgoing()) == Deferred(why="not_connected", after_s=5.0)
     found = await unreachable.find_sent(outgoing(), since=STARTED_AT, known_ids=nobody_knows)
-    assert found == Unknown(why="list_failed")
+    assert found == Unknown(why="list_failed", ask_again=True)
     await unreachable.close()
 
 
@@ -219,7 +219,7 @@ async def test_a_list_that_fails_proves_nothing(
 ) -> None:
     twilio.faults = [fault]
     found = await sender.find_sent(outgoing(), since=STARTED_AT, known_ids=nobody_knows)
-    assert found == Unknown(why="list_failed")
+    assert found == Unknown(why="list_failed", ask_again=True)
 
 
 async def test_a_store_that_fails_proves_nothing(twilio: TwilioRestServer, sender: TwilioSender) -> None:
@@ -229,7 +229,7 @@ async def test_a_store_that_fails_proves_nothing(twilio: TwilioRestServer, sende
         raise OSError
 
     found = await sender.find_sent(outgoing(), since=STARTED_AT, known_ids=broken)
-    assert found == Unknown(why="list_failed")
+    assert found == Unknown(why="list_failed", ask_again=True)
 
 
 async def test_no_log_holds_number_text_or_token(

@@ -219,6 +219,29 @@ async def test_the_outbox_down_ends_nothing(service: SampleService) -> None:
     assert len(sender.sent) == 1
 
 
+async def test_a_list_that_fails_is_asked_for_again_and_never_taken_for_an_answer(
+    service: SampleService,
+) -> None:
+    in_vain = Unknown(why="list_failed", ask_again=True)
+    sender = ScriptedSender(
+        results=[Unknown(why="answer_lost")], lookups=[in_vain] * 5 + [Accepted(provider_id="P1")]
+    )
+    await owe(service)
+    await deliver(service, sender, rounds=8)
+    assert len(sender.sent) == 1
+    assert len(sender.asked) == 6
+    assert ("found_sent", "twilio") in service.journal.counts
+
+
+async def test_a_list_that_fails_for_ever_ends_after_hours(service: SampleService) -> None:
+    in_vain = Unknown(why="list_failed", ask_again=True)
+    sender = ScriptedSender(results=[Unknown(why="answer_lost")], lookups=[in_vain] * 100)
+    await owe(service)
+    await deliver(service, sender, rounds=45)
+    assert len(sender.sent) == 1
+    assert ("given_up_unknown_twice", "twilio") in service.journal.counts
+
+
 async def test_an_outbox_that_fails_in_a_new_way_does_not_end_the_deliveries(service: SampleService) -> None:
     class Failing(MemoryOutbox):
         failures = 1
