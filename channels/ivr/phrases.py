@@ -1,7 +1,7 @@
 """Every phrase the dialogue itself speaks, by its key in the catalogue of ``voice_prompts``.
 
-The comment above a phrase is its sentence in English and in Mandarin; the catalogue owns the words. Verdicts come
-ready to speak with the reply, digits and positions from ``app.speech.phrasing``.
+The comment above a phrase is its sentence in English and in Mandarin; the catalogue owns the words. Verdicts
+and hints about slips come ready to speak with the reply, digits from ``app.speech.phrasing``.
 """
 
 from __future__ import annotations
@@ -28,21 +28,14 @@ ENTRY_SILENCE: Final = Phrase(key="entry.silence")
 # Key in the digits first, then press hash. / 请先输入数字，再按井号键。
 ENTRY_EMPTY: Final = Phrase(key="entry.empty")
 
-# -- slips -----------------------------------------------------------------------------------------------------------
-# Please look again at ... (the seventh digit) / 请再看一下……（第七位数字）
-SLIP_LOOK: Final = Phrase(key="slip.look")
-# ... and ... (the ninth digit) / ……和……（第九位数字）
-SLIP_AND: Final = Phrase(key="slip.and")
-# The number of digits is not right. / 数字的位数不对。
-SLIP_LENGTH: Final = Phrase(key="slip.length")
-# A digit may be wrong; please compare them in fours. If the label really reads so, it is not in our record.
-# / 可能有数字输错了，请四个一组核对。如果标签上确实如此，我们的记录中没有这个码。
-SLIP_UNLOCATED: Final = Phrase(key="slip.unlocated")
+# -- slips, around the hint of the reply ------------------------------------------------------------------------------
 # You keyed in: ... / 您输入的是：……
 SLIP_READ_BACK: Final = Phrase(key="slip.read_back")
-# For an operator, press zero, then hash; or key in all the digits again. / 人工服务请按零和井号键，也可以重新输入全部数字。
+# For an operator, press zero, then hash; or key in all the digits again.
+# / 人工服务请按零和井号键，也可以重新输入全部数字。
 SLIP_OPERATOR: Final = Phrase(key="slip.operator")
-# Please key in all the digits once more, or call the number on the pack. / 请再输入一次全部数字，也可以拨打包装上的电话。
+# Please key in all the digits once more, or call the number on the pack.
+# / 请再输入一次全部数字，也可以拨打包装上的电话。
 SLIP_NO_OPERATOR: Final = Phrase(key="slip.no_operator")
 
 # -- after the verdict, in this order --------------------------------------------------------------------------------
@@ -83,8 +76,5 @@ GOODBYE: Final = Phrase(key="goodbye")
 LIMIT_WRONG: Final = Phrase(key="limit.wrong")
 # That is as much as one call can do. Please call again. / 本次通话的查询次数已满，请再次拨打。
 LIMIT_CALL: Final = Phrase(key="limit.call")
-# We cannot give an answer just now. Please try again later; this says nothing about the product.
-# / 暂时无法给出结论，请稍后再查；这不代表产品有问题。
-TROUBLE: Final = Phrase(key="trouble")
 
 PHRASES: Final = tuple(item for item in list(globals().values()) if isinstance(item, Phrase))

@@ -1,0 +1,96 @@
+"""Every state a call can reach and every step between, found by trying all kinds of events: for proofs and pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from app.core.model.label import LabelSummary
+from app.core.model.value import value
+from app.core.model.verdict import Detail, Outcome, Verdict
+from app.speech.spoken import Phrase
+from channels.ivr.actions import Action
+from channels.ivr.dialogue import step
+from channels.ivr.events import (
+    Answered,
+    Ended,
+    Event,
+    HungUp,
+    Keys,
+    Recorded,
+    Silence,
+    Started,
+    TransferFailed,
+)
+from channels.ivr.rules import Rules
+from channels.ivr.states import State
+from channels.wording.locales import LOCALES
+
+ANSWER: Final = Phrase(key="answer")  # stands for the spoken reply, whose words are not the dialogue's
+_ENDS: tuple[Ended, ...] = ("hash", "length", "pause")
+_LABEL = LabelSummary(brand="Brand", product="Product", service_line="400-800-1234")
+
+
+@value
+class Transition:
+    """One step: in ``before``, ``event`` led to ``after`` and asked for ``actions``."""
+
+    before: State
+    event: Event
+    after: State
+    actions: tuple[Action, ...]
+
+
+def verdicts() -> Iterator[Verdict]:
+    """Yield a verdict of every kind that the dialogue tells apart, and one of every outcome."""
+    for outcome in Outcome:
+        if outcome is not Outcome.MISTYPED:
+            yield Verdict(outcome=outcome, label=_LABEL if outcome is not Outcome.NOT_FOUND else None)
+    yield Verdict(outcome=Outcome.FIRST)
+    for reason, positions in (
+        (Detail.NO_DIGITS, ()),
+        (Detail.WRONG_LENGTH, ()),
+        (Detail.SLIP_LOCATED, (2,)),
+        (Detail.SLIP_LOCATED, (2, 3)),
+        (Detail.SLIP_UNLOCATED, ()),
+    ):
+        yield Verdict(outcome=Outcome.MISTYPED, reasons=(reason,), slip_positions=positions)
+
+
+def events(rules: Rules) -> tuple[Event, ...]:
+    """Return events of every kind: every key alone, digits of every length that matters, every end, every verdict."""
+    shortest, longest = min(rules.lengths), rules.longest
+    lengths = sorted({1, shortest - 1, shortest, longest - 1, longest, longest + 1})
+    keyed = ["", "#", *"0123456789*ABCD", "**", "1*2", *("1" * length for length in lengths)]
+    return (
+        *(Started(locale=locale) for locale in LOCALES),
+        *(Keys(digits=digits, ended=ended) for digits in dict.fromkeys(keyed) for ended in _ENDS),
+        Silence(),
+        *(Answered(verdict=verdict, spoken=(ANSWER,)) for verdict in verdicts()),
+        Recorded(),
+        TransferFailed(),
+        HungUp(),
+    )
+
+
+def alike(state: State) -> State:
+    """Return one state for all that behave alike: of digits only their number matters, and inputs only at the limit."""
+    return replace(state, digits="1" * len(state.digits), inputs=0)
+
+
+def explore(rules: Rules, start: State | None = None) -> Iterator[Transition]:
+    """Yield every step from every state that can be reached, states of a kind taken together by :func:`alike`."""
+    tried = events(rules)
+    first = start or State()
+    seen, waiting = {first}, deque([first])
+    while waiting:
+        before = waiting.popleft()
+        for event in tried:
+            after, actions = step(before, event, rules)
+            yield Transition(before=before, event=event, after=after, actions=actions)
+            found = alike(after)
+            if found not in seen:
+                seen.add(found)
+                waiting.append(found)

@@ -1,0 +1,96 @@
+"""What is said where: the words that go with a state, without deciding anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.core.model.verdict import Detail, Outcome, Verdict
+from app.speech import phrasing
+from app.speech.spoken import Pause, Phrase, Spoken
+from channels.ivr import phrases
+from channels.ivr.actions import Speak
+from channels.ivr.rules import Rules
+from channels.ivr.states import Slip, State, StateName
+from channels.wording.locales import LOCALES
+
+SETTLE: Final = Pause(ms=800)
+BREATH: Final = Pause(ms=300)
+_REASONS: Final = {
+    Slip.LENGTH: Detail.WRONG_LENGTH,
+    Slip.LOCATED: Detail.SLIP_LOCATED,
+    Slip.UNLOCATED: Detail.SLIP_UNLOCATED,
+}
+_READ_BACK_AT: Final = 2
+_OPERATOR_AT: Final = 3
+
+
+def say(state: State, *parts: Phrase | Pause | Spoken) -> Speak:
+    """Return one speech in the language of the call, made of phrases and of what is already spoken."""
+    spoken = tuple(item for part in parts for item in (part if isinstance(part, tuple) else (part,)))
+    return Speak(spoken=spoken, locale=state.locale)
+
+
+def settle(state: State) -> tuple[Speak, ...]:
+    """Return a moment without ears after an entry that ended by its length.
+
+    People press ``#`` behind the last digit all the same; it must not cut the answer off.
+    """
+    return (Speak(spoken=(SETTLE,), locale=state.locale, interruptible=False),) if state.full else ()
+
+
+def greeting(state: State) -> tuple[Speak, ...]:
+    """Return the greeting and the offer of the other languages, each in its own."""
+    others = (
+        Speak(spoken=(phrases.LANGUAGE_OFFER,), locale=locale) for locale in LOCALES if locale != state.locale
+    )
+    return (say(state, phrases.GREETING), *others, say(state, BREATH, phrases.ENTRY_PROMPT))
+
+
+def entry(state: State, rules: Rules) -> Speak:
+    """Return what asks for a code: the prompt, or what is to be mended in the last one."""
+    if state.slip is Slip.NONE:
+        return say(state, phrases.ENTRY_PROMPT)
+    hint = slip_hint(state, rules)
+    if state.slips >= _OPERATOR_AT:
+        offer = phrases.SLIP_OPERATOR if rules.operator else phrases.SLIP_NO_OPERATOR
+        return say(state, hint, BREATH, offer)
+    if state.slips == _READ_BACK_AT and len(state.digits) <= rules.longest + 1:
+        read_back = (phrases.SLIP_READ_BACK, BREATH, *phrasing.code(state.digits), BREATH)
+        return say(state, read_back, hint, BREATH, phrases.ENTRY_AGAIN)
+    return say(state, hint, BREATH, phrases.ENTRY_AGAIN)
+
+
+def slip_hint(state: State, rules: Rules) -> Spoken:
+    """Return the reply's own words for the slip, so that all channels say the same of it."""
+    verdict = Verdict(
+        outcome=Outcome.MISTYPED, reasons=(_REASONS[state.slip],), slip_positions=state.positions
+    )
+    return rules.wording.reply(verdict, state.locale).spoken
+
+
+def trouble(state: State, rules: Rules) -> Spoken:
+    """Return the words for an answer that did not come."""
+    return rules.wording.reply(Verdict(outcome=Outcome.UNAVAILABLE), state.locale).spoken
+
+
+def silence(state: State) -> Speak:
+    """Return what is said to a caller who has pressed nothing."""
+    ask = phrases.ENTRY_PROMPT if state.slip is Slip.NONE else phrases.ENTRY_AGAIN
+    return say(state, phrases.ENTRY_SILENCE, ask)
+
+
+def menu(state: State, rules: Rules) -> Speak:
+    """Return the choices after a verdict, or when no more codes can be checked."""
+    if state.name is StateName.PARTING:
+        return say(state, phrases.MENU_OPERATOR)
+    choices = [phrases.MENU_REPEAT, phrases.MENU_ANOTHER]
+    if rules.recording or state.brand_line or rules.operator:
+        choices.append(phrases.MENU_REPORT)
+    if rules.operator:
+        choices.append(phrases.MENU_OPERATOR)
+    return say(state, *choices)
+
+
+def ending(state: State, *first: Phrase | Pause | Spoken) -> Speak:
+    """Return last words, with the goodbye."""
+    return say(state, *first, BREATH, phrases.GOODBYE) if first else say(state, phrases.GOODBYE)
