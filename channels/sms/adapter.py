@@ -5,6 +5,9 @@ A number is one caller on every provider and on the hotline, so it is spelled in
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from app.core.model.caller import CallerKind
 from app.core.model.reply import ReplyAddress
 from app.core.model.verification import Record, VerificationRequest
@@ -27,6 +30,7 @@ from channels.wording.locales import DEFAULT_LOCALE
 from channels.wording.reply import Reply
 
 _HOME: str = "+86"
+_OWN_NUMBERS: Final = 256
 
 
 class SmsAdapter:
@@ -44,6 +48,8 @@ class SmsAdapter:
         self._identities = context.identities
         self._places = context.places
         self._lengths = context.lengths
+        # our own numbers are few, and short codes cost ten times what a shopper's number does
+        self._normalise_ours = lru_cache(maxsize=_OWN_NUMBERS)(context.places.normalise)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the provider's addresses; none for one that is listened to."""
@@ -88,7 +94,7 @@ class SmsAdapter:
         number = self._places.normalise(item.sender)
         if not number:
             return Ignored(why="no_sender")
-        if number == self._places.normalise(item.ours):
+        if number == self._normalise_ours(item.ours):
             return Ignored(why="from_ourselves")  # an echo would be answered for ever
         meant = understand(item.text, media=item.media, lengths=self._lengths())
         locale = meant.locale or (DEFAULT_LOCALE if _is_home(number) else "en")

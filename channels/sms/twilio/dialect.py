@@ -71,6 +71,7 @@ class TwilioDialect:
         self._signatures = Signatures(options.auth_tokens, public_url)
         self._sender = TwilioSender(options, public_url) if options.account_sid else None
         self.reply_by = NAME if self._sender is not None else ""
+        self._proved: tuple[InboundRequest, Form] | None = None
 
     def routes(self) -> tuple[Route, ...]:
         """Return the address of messages and that of delivery reports."""
@@ -86,13 +87,14 @@ class TwilioDialect:
             raise NotAuthentic(
                 "The webhook's signature does not match the public address and the auth tokens."
             )
+        self._proved = (request, form)
 
     def decode(self, request: InboundRequest) -> tuple[IncomingText | DeliveryReport | Ignored, ...]:
         """Return the one message or report of the form. Raises ``Undecodable``."""
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != FORM_TYPE:
             raise Undecodable("Twilio's webhooks are forms.")
-        form = parse_form(request.body)
+        form = self._form_of(request)
         if request.route == DELIVERIES.path:
             return (_read_delivery(form, request.parts.get("reply", "")),)
         return (_read_text(form, request.headers.get(_IDEMPOTENCY_HEADER, "")),)
@@ -118,6 +120,11 @@ class TwilioDialect:
     def listeners(self) -> tuple[Listener, ...]:
         """Return none: Twilio calls us."""
         return ()
+
+    def _form_of(self, request: InboundRequest) -> Form:
+        """Return the form as it was read for the signature, because decoding follows that at once; kept no longer."""
+        proved, self._proved = self._proved, None
+        return proved[1] if proved is not None and proved[0] is request else parse_form(request.body)
 
 
 def _read_text(form: Form, idempotency_token: str) -> IncomingText | Ignored:
