@@ -51,9 +51,9 @@ def measure_rates(plan: Plan) -> list[Result]:
     local = write_codes(folder, local_labels(folder.recorded, _CODES), plan.scratch / "local.txt")
     uniform = write_codes(folder, uniform_labels(folder.recorded, _CODES), plan.scratch / "uniform.txt")
     runs: dict[str, Callable[[], Load]] = {
-        "bare": partial(_bare, plan, local),
-        "local": partial(_whole_path, plan, folder, local),
-        "uniform": partial(_whole_path, plan, folder, uniform),
+        "bare": partial(bare_load, plan, local),
+        "local": partial(whole_path_load, plan, folder, local),
+        "uniform": partial(whole_path_load, plan, folder, uniform),
     }
     loads = interleave(plan.size.rounds, runs)
     plan.units["bare handler"] = _described(loads["bare"]) + f", by {generator()}"
@@ -84,14 +84,16 @@ def measure_bytes(plan: Plan) -> list[Result]:
     return [Result(goal=BYTES_FIRST, figure=spread(each), notes=(note,))]
 
 
-def _bare(plan: Plan, codes: Path) -> Load:
+def bare_load(plan: Plan, codes: Path) -> Load:
+    """Load the bare handler once."""
     port = free_port()
     with serving(("tests.bench.bare_server", str(port)), port=port, log=plan.scratch / "bare.log") as served:
         fire(served, codes, offset=0, seconds=plan.size.warm_seconds)
         return fire(served, codes, offset=0, seconds=plan.size.seconds)
 
 
-def _whole_path(plan: Plan, folder: DataFolder, codes: Path) -> Load:
+def whole_path_load(plan: Plan, folder: DataFolder, codes: Path) -> Load:
+    """Load the service once on a fresh copy of ``folder``, and require a recorded fact for every answer."""
     fresh = folder.copied(plan.scratch / "served")
     with _served(plan, fresh) as served:
         answer = served.ask(codes.read_text()[:20])
