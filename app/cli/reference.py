@@ -203,9 +203,18 @@ def _usage(action: argparse.Action) -> str:
     return action.option_strings[0] + value
 
 
+def hotline_page() -> str:
+    """Return docs/hotline-dialogue.md."""
+    from channels.ivr.diagram import dialogue_page
+    from channels.wording.reply import Wording
+
+    return dialogue_page(Wording.load("Asia/Shanghai"))
+
+
 _PAGES: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "settings": ("docs/settings.md", settings_page),
     "toml": ("config/default.toml", default_toml),
     "outcomes": ("docs/outcomes.md", outcomes_page),
     "commands": ("docs/commands.md", commands_page),
+    "dialogue": ("docs/hotline-dialogue.md", hotline_page),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -60,10 +60,10 @@ def verdicts() -> Iterator[Verdict]:
 
 
 def events(rules: Rules) -> tuple[Event, ...]:
-    """Return events of every kind: every key alone, digits of every length that matters, every end, every verdict."""
+    """Return events of every kind: keys alone, digits of every length that matters, every end, every verdict."""
     shortest, longest = min(rules.lengths), rules.longest
     lengths = sorted({1, shortest - 1, shortest, longest - 1, longest, longest + 1})
-    keyed = ["", "#", *"0123456789*ABCD", "**", "1*2", *("1" * length for length in lengths)]
+    keyed = ["", "#", *"01259*A", "**", "1*2", *("1" * length for length in lengths)]
     return (
         *(Started(locale=locale) for locale in LOCALES),
         *(Keys(digits=digits, ended=ended) for digits in dict.fromkeys(keyed) for ended in _ENDS),
@@ -80,17 +80,21 @@ def alike(state: State) -> State:
     return replace(state, digits="1" * len(state.digits), inputs=0)
 
 
-def explore(rules: Rules, start: State | None = None) -> Iterator[Transition]:
-    """Yield every step from every state that can be reached, states of a kind taken together by :func:`alike`."""
-    tried = events(rules)
-    first = start or State()
-    seen, waiting = {first}, deque([first])
+def explore(
+    rules: Rules, tried: tuple[Event, ...] | None = None, kind_of: Callable[[State], State] = alike
+) -> Iterator[Transition]:
+    """Yield every step by ``tried`` (all kinds of events) from every state that can be reached.
+
+    States for which ``kind_of`` is the same are taken together.
+    """
+    tried = events(rules) if tried is None else tried
+    seen, waiting = {State()}, deque([State()])
     while waiting:
         before = waiting.popleft()
         for event in tried:
             after, actions = step(before, event, rules)
             yield Transition(before=before, event=event, after=after, actions=actions)
-            found = alike(after)
+            found = kind_of(after)
             if found not in seen:
                 seen.add(found)
                 waiting.append(found)

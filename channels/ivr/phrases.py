@@ -47,6 +47,7 @@ MENU_ANOTHER: Final = Phrase(key="menu.another")
 MENU_REPORT: Final = Phrase(key="menu.report")
 # For an operator, press zero. / 人工服务请按零。
 MENU_OPERATOR: Final = Phrase(key="menu.operator")
+MENU: Final = (MENU_REPEAT, MENU_ANOTHER, MENU_REPORT, MENU_OPERATOR)
 # That key has no meaning here. / 这个按键没有对应的选项。
 MENU_STRAY: Final = Phrase(key="menu.stray")
 
