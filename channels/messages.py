@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core.errors import StoreUnavailable
+from app.core.model.value import value
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.ports.clock import Clock
-from app.core.ports.correspondence import Correspondence, Correspondent, NoticeKind
+from app.core.ports.correspondence import Change, Correspondence, Correspondent, NoticeKind
 from app.core.ports.journal import Journal
 from app.core.ports.outbox import Outbox
 from app.core.ports.spending import Spend, Spending
 from channels.asking import Asking, throttled
+from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
 from channels.wording.notices import NoticeWords
 from channels.wording.reply import Wording
@@ -27,6 +29,18 @@ _DAY: Final = timedelta(days=1)
 _TOLD_ONCE_IN: Final = timedelta(hours=1)  # every refusal passes in minutes, and each would be told anew
 _OWE_WITHIN_S: Final = 3.0
 _LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
+
+
+@value
+class _Ids:
+    """What a message is known by: 16 bytes, and as many for its second id where it has one."""
+
+    key: bytes
+    alias: bytes | None
+
+    @property
+    def both(self) -> tuple[bytes, ...]:
+        return (self.key,) if self.alias is None else (self.key, self.alias)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,9 @@ class Messages:
         self._journal = journal
         self._clock = clock
         self._nudge = nudge
+        self._answering: Once[str] = Once()
+        self._owing: Once[bool] = Once()
+        self._said = Said()
 
     async def answer(self, channel: str, turn: CodeSubmitted | CommandGiven, *, deadline_ms: int) -> str:
         """Return the text to say in the response, "" to say nothing there.
@@ -68,7 +85,23 @@ class Messages:
         envelope = turn.envelope
         if envelope is None:
             raise TypeError("only a message with its envelope can be answered here")
-        key = self._asking.engine.message_key(channel, envelope.account, envelope.message_id)
+        engine, alias = self._asking.engine, None
+        if envelope.alias_id is not None:
+            alias = engine.message_key(channel, envelope.account, envelope.alias_id)
+        ids = _Ids(key=engine.message_key(channel, envelope.account, envelope.message_id), alias=alias)
+        return await self._answering.share(
+            ids.both, lambda: self._answer(channel, turn, envelope, ids, deadline_ms=deadline_ms)
+        )
+
+    async def _answer(
+        self,
+        channel: str,
+        turn: CodeSubmitted | CommandGiven,
+        envelope: Envelope,
+        ids: _Ids,
+        *,
+        deadline_ms: int,
+    ) -> str:
         try:
             known = await self._correspondence.find(envelope.caller)
         except StoreUnavailable:
@@ -76,17 +109,17 @@ class Messages:
                 raise
             known = Correspondent()
         if isinstance(turn, CommandGiven):
-            text = await self._obey(channel, turn, envelope, key, known)
+            text = await self._obey(channel, turn, envelope, ids, known)
         else:
             locale = turn.chosen_locale or known.locale or turn.request.locale
             turn = replace(turn, request=replace(turn.request, locale=locale))
-            text = await self._verify(channel, turn, envelope, key, known, deadline_ms)
+            text = await self._verify(channel, turn, envelope, ids, known, deadline_ms)
         if not text or envelope.in_band:
             return text
         if envelope.address is None:
             self._journal.counted("no_way_back", channel)
         elif await self._outbox.owe(
-            key, envelope.address, text=text, alias=self._alias(channel, envelope), now=self._clock.now()
+            ids.key, envelope.address, text=text, alias=ids.alias, now=self._clock.now()
         ):
             self._nudge()
         return ""
@@ -109,7 +142,7 @@ class Messages:
         channel: str,
         turn: CodeSubmitted,
         envelope: Envelope,
-        key: bytes,
+        ids: _Ids,
         known: Correspondent,
         deadline_ms: int,
     ) -> str:
@@ -117,6 +150,8 @@ class Messages:
         if known.opted_out or envelope.quiet:
             self._journal.counted("silent_opted_out", channel)
             return ""
+        if said := self._said.find(ids.both):
+            return said  # whatever the store can tell now, the answer must not be pushed as well
         started = self._clock.monotonic_s()
         asking, request = self._asking, turn.request
         verdict = await asking.find_answer(request, deadline_ms)
@@ -126,89 +161,116 @@ class Messages:
             if not admission.allowed:
                 verdict = throttled(admission)
                 asking.note(request, verdict, duplicate=False, started_s=started)
-                silence = max(timedelta(seconds=admission.retry_after_s), _TOLD_ONCE_IN)
-                until = self._clock.now() + silence
-                if not await self._claims(envelope, NoticeKind.THROTTLED, key, until):
-                    return self._silent("silent_throttled", channel)
-                return self._short(turn, verdict) if self._may_spend(envelope, channel) else ""
+                return await self._tell_limit(channel, turn, envelope, ids, verdict)
             if not self._may_spend(envelope, channel):
                 return ""
             left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)
             verdict = await asking.verify(request, turn.subjects, deadline_ms=max(left_ms, 1))
         asking.note(request, verdict, duplicate=duplicate, started_s=started)
-        if verdict.outcome is Outcome.UNAVAILABLE and not _LATER.isdisjoint(verdict.reasons):
-            if await self._owe_answer(channel, turn, envelope, key):
+        return await self._say(channel, turn, envelope, ids, verdict)
+
+    async def _tell_limit(
+        self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
+    ) -> str:
+        """Say politely that a limit holds, once, and be silent after that."""
+        silence = max(timedelta(seconds=verdict.retry_after_s), _TOLD_ONCE_IN)
+        if not await self._claims(envelope, NoticeKind.THROTTLED, ids.key, self._clock.now() + silence):
+            return self._silent("silent_throttled", channel)
+        return self._short(turn, verdict) if self._may_spend(envelope, channel) else ""
+
+    async def _say(
+        self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
+    ) -> str:
+        """Return the verdict's text, or "" where it comes later by itself."""
+        late = verdict.outcome is Outcome.UNAVAILABLE and not _LATER.isdisjoint(verdict.reasons)
+        if late or self._owing.is_under_way(ids.both):
+            if await self._owe_answer(channel, turn, envelope, ids):
                 return ""
             if not envelope.in_band:
                 raise StoreUnavailable
-        elif envelope.in_band and await self._pushes_already(channel, envelope, key):
+            return self._short(turn, verdict)
+        if not envelope.in_band or verdict.outcome is Outcome.UNAVAILABLE:
+            return self._short(turn, verdict)
+        if await self._pushes_already(envelope, ids):
             return self._silent("silent_pushed", channel)
-        return self._short(turn, verdict)
+        text = self._short(turn, verdict)
+        self._said.note(ids.both, text)
+        return text
 
     def _short(self, turn: CodeSubmitted, verdict: Verdict) -> str:
         return self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes).short
 
-    async def _owe_answer(self, channel: str, turn: CodeSubmitted, envelope: Envelope, key: bytes) -> bool:
-        """Keep the question, to be answered and pushed later; True once that is committed."""
-        if envelope.address is None:
+    async def _owe_answer(self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids) -> bool:
+        """Keep the question, to be answered and pushed later; True once that is committed, False if it failed.
+
+        Raises ``StoreUnavailable`` where nobody knows: to say anything now could be the first of two answers.
+        """
+        address = envelope.address
+        if address is None:
             return False
+
+        async def owe() -> bool:
+            return await self._outbox.owe(
+                ids.key,
+                address,
+                question=turn.request,
+                more_codes=turn.more_codes,
+                alias=ids.alias,
+                now=self._clock.now(),
+            )
+
         try:
             async with asyncio.timeout(_OWE_WITHIN_S):
-                await self._outbox.owe(
-                    key,
-                    envelope.address,
-                    question=turn.request,
-                    more_codes=turn.more_codes,
-                    alias=self._alias(channel, envelope),
-                    now=self._clock.now(),
-                )
-        except (StoreUnavailable, TimeoutError) as error:
+                await self._owing.share(ids.both, owe)
+        except StoreUnavailable as error:
             self._journal.failed("owe_failed", error)
             return False
+        except TimeoutError as error:
+            self._journal.failed("owe_unsure", error)
+            raise StoreUnavailable("The question may have been kept. Deliver the message again.") from error
         self._journal.counted("answer_owed", channel)
         self._nudge()
         return True
 
-    def _alias(self, channel: str, envelope: Envelope) -> bytes | None:
-        if envelope.alias_id is None:
-            return None
-        return self._asking.engine.message_key(channel, envelope.account, envelope.alias_id)
-
-    async def _pushes_already(self, channel: str, envelope: Envelope, key: bytes) -> bool:
+    async def _pushes_already(self, envelope: Envelope, ids: _Ids) -> bool:
         """Tell whether this message's answer goes out by itself, so that a retry must not say it again."""
         if envelope.address is None:
             return False
         try:
-            return await self._outbox.knows(key, self._alias(channel, envelope))
+            return await self._outbox.knows(ids.key, ids.alias)
         except StoreUnavailable:
             return False
 
     # -- everything else -------------------------------------------------------------------------------------
 
     async def _obey(
-        self, channel: str, turn: CommandGiven, envelope: Envelope, key: bytes, known: Correspondent
+        self, channel: str, turn: CommandGiven, envelope: Envelope, ids: _Ids, known: Correspondent
     ) -> str:
         """Do what a command says, and return what to say about it. An opt-out is kept whatever the limits say."""
         now = self._clock.now()
         locale = known.locale or turn.locale
-        wanted = known
+        changed: Change | None = None
         words, once = NoticeWords.HELP, NoticeKind.HELP
         if turn.kind == "opt_out":
-            wanted, words, once = replace(known, opted_out=True), NoticeWords.OPTED_OUT, NoticeKind.OPTED_OUT
+            changed, words, once = Change(opted_out=True), NoticeWords.OPTED_OUT, NoticeKind.OPTED_OUT
         elif turn.kind == "opt_in":
-            wanted, words = replace(known, opted_out=False), NoticeWords.OPTED_IN
+            changed, words = Change(opted_out=False), NoticeWords.OPTED_IN
         elif turn.kind == "language":
             locale = turn.argument
-            wanted, words = replace(known, locale=locale), NoticeWords.LANGUAGE
-        if wanted != known:
-            await self._correspondence.keep(envelope.caller, wanted, now=now)
-            self._journal.counted(turn.kind, channel)
-        if envelope.quiet or (wanted.opted_out and turn.kind != "opt_out"):
+            changed, words = Change(locale=locale), NoticeWords.LANGUAGE
+        if changed is not None:
+            holds = await self._correspondence.change(
+                envelope.caller, changed, message_key=ids.key, alias_key=ids.alias, now=now
+            )
+            if holds != known:
+                self._journal.counted(turn.kind, channel)
+            known = holds
+        if envelope.quiet or (known.opted_out and turn.kind != "opt_out"):
             return self._silent("silent_opted_out", channel)
         if not (await self._asking.admit(envelope.subjects)).allowed:
             return self._silent("silent_throttled", channel)
         if words in {NoticeWords.HELP, NoticeWords.OPTED_OUT} and not await self._claims(
-            envelope, once, key, now + _DAY
+            envelope, once, ids.key, now + _DAY
         ):
             return self._silent("silent_told_before", channel)
         if not self._may_spend(envelope, channel):

@@ -18,6 +18,14 @@ class Correspondent:
     opted_out: bool = False
 
 
+@value
+class Change:
+    """What a command of theirs changes; None leaves as it is."""
+
+    locale: str | None = None
+    opted_out: bool | None = None
+
+
 class NoticeKind(StrEnum):
     """Texts that are not answers and are given once in a while."""
 
@@ -29,14 +37,24 @@ class NoticeKind(StrEnum):
 class Correspondence(Protocol):
     """Promise: durable when a method returns; kept under the caller's token alone, erasable, never a number.
 
-    A caller without a token is nobody: ``find`` is a blank, ``keep`` does nothing, ``claim_notice`` is True.
+    A caller without a token is nobody: ``find`` is a blank, ``change`` keeps nothing, ``claim_notice`` is True.
+    ``change`` makes a change once a message, known by either key for at least 7 days: an old command that is delivered
+    again undoes no newer one. Changes made at once all hold. It returns what holds now.
     ``claim_notice`` is True for one message until ``until``, and True again for that message (a retry gets the same
     text), also when many ask at once. Down: ``StoreUnavailable``.
     """
 
     async def find(self, caller: Caller) -> Correspondent: ...
 
-    async def keep(self, caller: Caller, correspondent: Correspondent, *, now: datetime) -> None: ...
+    async def change(
+        self,
+        caller: Caller,
+        change: Change,
+        *,
+        message_key: bytes,
+        alias_key: bytes | None = None,
+        now: datetime,
+    ) -> Correspondent: ...
 
     async def claim_notice(
         self, caller: Caller, kind: NoticeKind, *, message_key: bytes, now: datetime, until: datetime

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.model.caller import Caller, CallerKind
-from app.core.ports.correspondence import Correspondence, Correspondent, NoticeKind
+from app.core.ports.correspondence import Change, Correspondence, Correspondent, NoticeKind
 from tests.fakes.clock import START
 
 ONE = Caller(kind=CallerKind.PHONE, token=b"caller-number-01")
@@ -21,19 +21,53 @@ class CorrespondenceContract:
     async def test_a_stranger_is_a_blank(self, correspondence: Correspondence) -> None:
         assert await correspondence.find(ONE) == Correspondent()
 
-    async def test_what_was_kept_last_is_found(self, correspondence: Correspondence) -> None:
-        for chosen in (
-            Correspondent(locale="en"),
-            Correspondent(locale="en", opted_out=True),
-            Correspondent(locale="zh-CN"),
-            Correspondent(),
+    async def test_what_was_changed_last_holds(self, correspondence: Correspondence) -> None:
+        for number, (change, holds) in enumerate(
+            (
+                (Change(locale="en"), Correspondent(locale="en")),
+                (Change(opted_out=True), Correspondent(locale="en", opted_out=True)),
+                (Change(locale="zh-CN"), Correspondent(locale="zh-CN", opted_out=True)),
+                (Change(opted_out=False), Correspondent(locale="zh-CN")),
+            )
         ):
-            await correspondence.keep(ONE, chosen, now=START)
-            assert await correspondence.find(ONE) == chosen
+            key = bytes([number]) * 16
+            assert await correspondence.change(ONE, change, message_key=key, now=START) == holds
+            assert await correspondence.find(ONE) == holds
             assert await correspondence.find(TWO) == Correspondent()
 
+    @pytest.mark.parametrize("again", [(b"m", None), (b"a", None), (b"n", b"a"), (b"n", b"m"), (b"a", b"n")])
+    async def test_a_message_that_comes_again_changes_nothing(
+        self, correspondence: Correspondence, again: tuple[bytes, bytes | None]
+    ) -> None:
+        async def change(change: Change, key: bytes, alias: bytes | None, *, days: int) -> Correspondent:
+            return await correspondence.change(
+                ONE,
+                change,
+                message_key=key * 16,
+                alias_key=alias * 16 if alias is not None else None,
+                now=START + timedelta(days=days),
+            )
+
+        assert (await change(Change(opted_out=False), b"m", b"a", days=0)) == Correspondent()
+        assert (await change(Change(opted_out=True), b"o", None, days=0)).opted_out
+        assert (await change(Change(opted_out=False), *again, days=7)).opted_out
+        assert (await correspondence.find(ONE)).opted_out
+        assert not (await change(Change(opted_out=False), b"p", None, days=7)).opted_out
+
+    async def test_changes_made_at_once_all_hold(self, correspondence: Correspondence) -> None:
+        changes = (Change(locale="en"), Change(opted_out=True)) * 4
+        await asyncio.gather(
+            *(
+                correspondence.change(ONE, change, message_key=bytes([number]) * 16, now=START)
+                for number, change in enumerate(changes)
+            )
+        )
+        assert await correspondence.find(ONE) == Correspondent(locale="en", opted_out=True)
+
     async def test_a_caller_without_a_token_is_nobody(self, correspondence: Correspondence) -> None:
-        await correspondence.keep(NOBODY, Correspondent(locale="en", opted_out=True), now=START)
+        change = Change(locale="en", opted_out=True)
+        holds = await correspondence.change(NOBODY, change, message_key=b"m" * 16, now=START)
+        assert holds == Correspondent(locale="en", opted_out=True)
         assert await correspondence.find(NOBODY) == Correspondent()
         for message in (b"m" * 16, b"n" * 16):
             assert await correspondence.claim_notice(

@@ -16,10 +16,11 @@ from app.adapters.storage.sqlite import SqliteStorage, open_sqlite, upgrade_sqli
 from app.core.errors import StoreUnavailable
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.verification import Draft
-from app.core.ports.correspondence import Correspondence, Correspondent, NoticeKind
+from app.core.ports.correspondence import Change, Correspondence, Correspondent, NoticeKind
 from tests.contract.correspondence.suite import DAY, ONE, TWO, CorrespondenceContract
 from tests.fakes.clock import START
 
+ENGLISH = Change(locale="en")
 CHOSEN = Correspondent(locale="en")
 
 
@@ -53,7 +54,7 @@ class TestSqliteCorrespondence(CorrespondenceContract):
 async def test_two_processes_keep_one_correspondence(storage: SqliteStorage, tmp_path: Path) -> None:
     other = await open_sqlite(tmp_path / "record.db")
     try:
-        await storage.correspondence.keep(ONE, CHOSEN, now=START)
+        await storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START)
         assert await other.correspondence.find(ONE) == CHOSEN
         claims = await asyncio.gather(
             *(
@@ -69,7 +70,7 @@ async def test_two_processes_keep_one_correspondence(storage: SqliteStorage, tmp
 
 
 async def test_what_a_caller_chose_outlives_a_stop(storage: SqliteStorage, tmp_path: Path) -> None:
-    await storage.correspondence.keep(ONE, CHOSEN, now=START)
+    await storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START)
     await storage.correspondence.claim_notice(
         ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY
     )
@@ -86,8 +87,8 @@ async def test_what_a_caller_chose_outlives_a_stop(storage: SqliteStorage, tmp_p
 
 async def test_the_silent_are_forgotten_and_an_opt_out_is_not(storage: SqliteStorage, tmp_path: Path) -> None:
     out = Correspondent(opted_out=True)
-    await storage.correspondence.keep(ONE, CHOSEN, now=START)
-    await storage.correspondence.keep(TWO, out, now=START)
+    await storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START)
+    await storage.correspondence.change(TWO, Change(opted_out=True), message_key=b"2" * 16, now=START)
     await storage.correspondence.claim_notice(
         ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY
     )
@@ -126,7 +127,9 @@ async def test_erased_nothing_is_left_of_a_caller_but_the_fact(
     catalogue = await storage.catalogues.load()
     (told,) = await storage.verifications.record([draft], catalogue)
     for caller in (ONE, TWO):
-        await storage.correspondence.keep(caller, CHOSEN, now=START)
+        await storage.correspondence.change(
+            caller, ENGLISH, message_key=bytes([caller.key_id]) * 16, now=START
+        )
         for kind in NoticeKind:
             await storage.correspondence.claim_notice(
                 caller, kind, message_key=b"m" * 16, now=START, until=DAY
@@ -155,7 +158,7 @@ async def test_a_closed_store_is_unavailable_in_every_method(storage: SqliteStor
     await storage.close()
     for broken in (
         lambda: storage.correspondence.find(ONE),
-        lambda: storage.correspondence.keep(ONE, CHOSEN, now=START),
+        lambda: storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START),
         lambda: storage.correspondence.claim_notice(
             ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY
         ),

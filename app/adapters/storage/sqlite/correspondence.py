@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.rows import to_micros
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.caller import Caller
-from app.core.ports.correspondence import Correspondent, NoticeKind
+from app.core.ports.correspondence import Change, Correspondent, NoticeKind
 
 _NOBODY: Final = Correspondent()
-_KEEP = (
-    "INSERT INTO correspondent (token, key_id, locale, opted_out, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (token)"
-    " DO UPDATE SET key_id = excluded.key_id, locale = excluded.locale, opted_out = excluded.opted_out,"
-    " at = excluded.at"
+_FIND = "SELECT locale, opted_out FROM correspondent WHERE token = ?"
+_OBEYED = "SELECT 1 FROM obeyed WHERE key IN (?, ?)"
+_OBEY = "INSERT INTO obeyed (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+_CHANGE = (
+    "INSERT INTO correspondent (token, key_id, locale, opted_out, at)"
+    " VALUES (:token, :key_id, coalesce(:locale, ''), coalesce(:opted_out, 0), :at) ON CONFLICT (token)"
+    " DO UPDATE SET key_id = excluded.key_id, locale = coalesce(:locale, locale),"
+    " opted_out = coalesce(:opted_out, opted_out), at = excluded.at"
 )
 _CLAIM = (
     "INSERT INTO notice (token, kind, message, until) VALUES (?, ?, ?, ?) ON CONFLICT (token, kind)"
@@ -36,16 +41,39 @@ class SqliteCorrespondence:
         """Return what a caller chose; see the port."""
         if caller.token is None:
             return _NOBODY
-        sql = "SELECT locale, opted_out FROM correspondent WHERE token = ?"
-        rows = await self._reader.rows("Looking a correspondent up", sql, (caller.token,))
-        return Correspondent(locale=rows[0][0], opted_out=bool(rows[0][1])) if rows else _NOBODY
+        rows = await self._reader.rows("Looking a correspondent up", _FIND, (caller.token,))
+        return _correspondent(rows[0] if rows else None)
 
-    async def keep(self, caller: Caller, correspondent: Correspondent, *, now: datetime) -> None:
-        """Keep what a caller chose; see the port."""
+    async def change(
+        self,
+        caller: Caller,
+        change: Change,
+        *,
+        message_key: bytes,
+        alias_key: bytes | None = None,
+        now: datetime,
+    ) -> Correspondent:
+        """Change what a caller chose, once a message; see the port."""
         if caller.token is None:
-            return
-        row = (caller.token, caller.key_id, correspondent.locale, correspondent.opted_out, to_micros(now))
-        await self._commits.run(lambda db: db.execute(_KEEP, row).rowcount)
+            return Correspondent(locale=change.locale or "", opted_out=bool(change.opted_out))
+        at = to_micros(now)
+        row = {
+            "token": caller.token,
+            "key_id": caller.key_id,
+            "locale": change.locale,
+            "opted_out": change.opted_out,
+            "at": at,
+        }
+
+        def obey(db: sqlite3.Connection) -> Correspondent:
+            if db.execute(_OBEYED, (message_key, alias_key)).fetchone() is None:
+                db.execute(_CHANGE, row)
+            for key in (message_key, alias_key):
+                if key is not None:
+                    db.execute(_OBEY, (key, at))
+            return _correspondent(db.execute(_FIND, (row["token"],)).fetchone())
+
+        return await self._commits.run(obey)
 
     async def claim_notice(
         self, caller: Caller, kind: NoticeKind, *, message_key: bytes, now: datetime, until: datetime
@@ -61,3 +89,7 @@ class SqliteCorrespondence:
             return claimed_by == message_key
 
         return await self._commits.run(claim)
+
+
+def _correspondent(row: Sequence[Any] | None) -> Correspondent:
+    return Correspondent(locale=row[0], opted_out=bool(row[1])) if row is not None else _NOBODY

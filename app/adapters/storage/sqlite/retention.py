@@ -30,6 +30,9 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
         oldest = f"SELECT id FROM {table} ORDER BY id LIMIT {_SLICE}"  # noqa: S608 - constants
         sql = f"DELETE FROM {table} WHERE id IN ({oldest}) AND {column} < ?"  # noqa: S608 - constants
         gone += db.execute(sql, (to_micros(now - kept),)).rowcount
+    done = f"SELECT key FROM obeyed WHERE at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
+    sql = f"DELETE FROM obeyed WHERE key IN ({done})"  # noqa: S608 - constants
+    gone += db.execute(sql, (to_micros(now - MESSAGES_KEPT),)).rowcount
     notices = f"SELECT token, kind FROM notice WHERE until <= ? LIMIT {_SLICE}"  # noqa: S608 - constants
     sql = f"DELETE FROM notice WHERE (token, kind) IN ({notices})"  # noqa: S608 - constants
     gone += db.execute(sql, (to_micros(now),)).rowcount

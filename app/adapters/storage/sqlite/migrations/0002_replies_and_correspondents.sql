@@ -31,6 +31,13 @@ CREATE TABLE correspondent (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX correspondent_kept ON correspondent (at) WHERE opted_out = 0;
 
+-- Commands that were done, so that one that is delivered again changes nothing; keys of messages, of nobody.
+CREATE TABLE obeyed (
+    key BLOB PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX obeyed_at ON obeyed (at);
+
 CREATE TABLE notice (
     token BLOB NOT NULL,
     kind TEXT NOT NULL,
