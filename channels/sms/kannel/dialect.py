@@ -5,6 +5,7 @@ Kannel signs nothing: a secret part of the path, compared in constant time, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hmac import compare_digest
@@ -28,7 +29,7 @@ ASKED: Final = Route(method="GET", path="/channels/sms/kannel/{secret}")
 REPORTED: Final = Route(method="GET", path="/channels/sms/kannel/{secret}/delivered/{reply}")
 
 _TEXT: Final = "text/plain; charset=utf-8"
-_TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
+_TIME: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 _LARGEST_REPLY_ID: Final = (1 << 63) - 1
 # %d of a dlr-url (User's Guide, "Delivery reports")
 _DELIVERIES: Final[Mapping[str, Delivery]] = MappingProxyType(
@@ -162,9 +163,9 @@ def _report(request: InboundRequest) -> DeliveryReport | Ignored:
 
 def _find_time(written: str) -> datetime | None:
     """Return Kannel's %t, which is UTC whatever the machine's zone (seen), or None where it is written otherwise."""
-    for form in _TIME_FORMATS:
-        try:
-            return datetime.strptime(written, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return None
+    if _TIME.fullmatch(written) is None:
+        return None
+    try:
+        return datetime.fromisoformat(written).replace(tzinfo=UTC)
+    except ValueError:
+        return None
