@@ -27,6 +27,7 @@ from channels.sms.smpp.submitting import Submitting
 from channels.sms.smpp.wire import Pdu, bind_request, read_delivery
 
 _MOST_UNDER_WAY: Final = 2000
+_MOST_OCTETS: Final = 4 * 1024 * 1024  # of all of them together; a text has some hundreds
 
 
 class SmppLink:
@@ -52,6 +53,7 @@ class SmppLink:
             settling_s=self._submitting.settling_s,
         )
         self._under_way: set[Task[None]] = set()
+        self._octets_under_way = 0
 
     @property
     def name(self) -> str:
@@ -163,12 +165,19 @@ class SmppLink:
 
     def _take(self, session: Session, pdu: Pdu) -> None:
         """Begin with a deliver_sm; called from the reading loop, which must not wait."""
-        if self._submitting.session is not session or len(self._under_way) >= _MOST_UNDER_WAY:
+        full = len(self._under_way) >= _MOST_UNDER_WAY or self._octets_under_way >= _MOST_OCTETS
+        if full or self._submitting.session is not session:
             _respond(session, pdu, Acknowledgement(status=AGAIN))
             return
+        size = len(pdu.body)
+        self._octets_under_way += size
         task = asyncio.create_task(self._deliver(session, pdu))
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(lambda done: self._forget(done, size))
+
+    def _forget(self, done: Task[None], size: int) -> None:
+        self._under_way.discard(done)
+        self._octets_under_way -= size
 
     async def _deliver(self, session: Session, pdu: Pdu) -> None:
         try:
