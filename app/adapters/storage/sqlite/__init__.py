@@ -54,7 +54,9 @@ class SqliteStorage:
 
         Facts stay: their reference then maps to nobody. Raises ``StoreUnavailable``.
         """
-        return await self._commits.run(lambda db: erase(db, token))
+        gone = await self._commits.run(lambda db: erase(db, token))
+        await asyncio.to_thread(self._checkpointer.empty_log)
+        return gone
 
     async def close(self) -> None:
         """Finish what was asked, fold, and close the file."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from app.adapters.storage.sqlite.database import open_connection
+from app.core.errors import StoreUnavailable
 
 _EVERY_S: Final = 0.5
 _AT_BYTES: Final = 8 * 1024 * 1024
@@ -20,6 +22,7 @@ class Checkpointer:
     """Runs a PASSIVE checkpoint whenever the write-ahead log holds more than 8 MiB; stops with :meth:`close`."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._connection = open_connection(path)
         self._stop = threading.Event()
@@ -31,6 +34,18 @@ class Checkpointer:
         self._stop.set()
         self._thread.join()
         self._connection.close()
+
+    def empty_log(self) -> bool:
+        """Copy the whole log back and cut it to nothing, so that what was overwritten in the file is not left there.
+
+        False where others were at work for too long; a later checkpoint then does it.
+        """
+        try:
+            with closing(open_connection(self._path)) as connection:
+                busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except (sqlite3.Error, StoreUnavailable):
+            return False
+        return not busy
 
     def _run(self) -> None:
         done = 0
