@@ -12,7 +12,7 @@ def is_from(request: InboundRequest, networks: tuple[Network, ...]) -> bool:
     """Tell whether the client's address is on the list; IPv4 written as IPv6 counts as IPv4.
 
     Behind a proxy on this machine that nobody configured the whole world seems to be this machine, so a forwarded
-    request that still has a loopback address is nobody's.
+    request that still has a loopback address is nobody's; only a list of everybody (``/0``) lets it in.
     """
     try:
         address = ip_address(request.remote)
@@ -21,5 +21,5 @@ def is_from(request: InboundRequest, networks: tuple[Network, ...]) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped  # how a socket of both families shows an IPv4 caller
     if address.is_loopback and "x-forwarded-for" in request.headers:
-        return False
+        return any(network.prefixlen == 0 for network in networks)
     return any(address in network for network in networks)

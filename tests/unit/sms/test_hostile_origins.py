@@ -39,6 +39,12 @@ def test_what_an_unknown_proxy_on_this_machine_forwards_is_nobodys(told: str) ->
     assert not is_from(request("::ffff:127.0.0.1", x_forwarded_for=told), LOOPBACK)
 
 
+def test_a_list_of_everybody_leaves_the_secret_alone_on_guard() -> None:
+    everybody = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    assert is_from(request("127.0.0.1", x_forwarded_for="6.6.6.6"), everybody)
+    assert is_from(request("6.6.6.6"), everybody)
+
+
 def test_a_configured_proxy_tells_who_it_was() -> None:
     assert is_from(request("10.1.2.3", x_forwarded_for="10.1.2.3"), _OFFICE)
     assert is_from(request("::ffff:10.1.2.3"), _OFFICE)
