@@ -9,11 +9,21 @@ from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
 from app.core.model.verdict import Outcome, Verdict
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
+from app.core.ports.reports import Reports
 from channels.abilities import MessageChannel
 from channels.asking import Asking, throttled
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
 from channels.messages import Messages
-from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Ignored, RecordOpened, Several, Turn
+from channels.turns import (
+    CodeSubmitted,
+    CommandGiven,
+    DeliveryReport,
+    Ignored,
+    RecordOpened,
+    ReportMade,
+    Several,
+    Turn,
+)
 from channels.wording.reply import Wording
 
 
@@ -21,10 +31,18 @@ class Pipeline:
     """Carries one request of any channel from bytes to bytes. Never raises but for cancellation."""
 
     def __init__(
-        self, *, asking: Asking, messages: Messages, wording: Wording, journal: Journal, clock: Clock
+        self,
+        *,
+        asking: Asking,
+        messages: Messages,
+        reports: Reports,
+        wording: Wording,
+        journal: Journal,
+        clock: Clock,
     ) -> None:
         self._asking = asking
         self._messages = messages
+        self._reports = reports
         self._wording = wording
         self._journal = journal
         self._clock = clock
@@ -49,6 +67,8 @@ class Pipeline:
             return await self._show(adapter, inbound, turn)
         if isinstance(turn, Several) or _is_message(turn):
             return await self._converse(cast(MessageChannel, adapter), inbound, turn)
+        if isinstance(turn, ReportMade):
+            return await self._keep_report(adapter, inbound, turn)
         if isinstance(turn, Ignored):
             self._journal.counted(turn.why, channel)
         return adapter.encode(inbound, turn, None)
@@ -86,6 +106,26 @@ class Pipeline:
             self._journal.failed("find_record_failed", error)
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
         return adapter.encode(inbound, turn, None, record)
+
+    async def _keep_report(
+        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: ReportMade
+    ) -> OutboundResponse:
+        """Keep what somebody told; they are thanked only for what is kept."""
+        channel = adapter.manifest.name
+        key = self._asking.engine.message_key(channel, turn.account, f"{turn.call_id}/{turn.entry}")
+        try:
+            await self._reports.keep(
+                channel=channel,
+                account=turn.account,
+                message_key=key,
+                recording=turn.recording,
+                at=turn.received_at,
+            )
+        except StoreUnavailable as error:
+            self._journal.failed("report_not_kept", error)
+            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
+        self._journal.counted("report_kept", channel)
+        return adapter.encode(inbound, turn, None)
 
     async def _converse(
         self, adapter: MessageChannel, inbound: InboundRequest, turn: Turn

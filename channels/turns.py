@@ -100,10 +100,32 @@ class Ignored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMade:
+    """Somebody told of something suspicious; ``recording`` names what they said, ``entry`` the code they asked about."""
+
+    call_id: str
+    account: str
+    recording: str
+    entry: int
+    received_at: datetime
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
     """Several turns in one request. Each is carried by itself; if one cannot be kept, the whole is asked for again."""
 
     turns: tuple[CodeSubmitted | CommandGiven | DeliveryReport | Ignored, ...]
 
 
-Turn = CodeSubmitted | CommandGiven | RecordOpened | Continue | Handshake | DeliveryReport | Ignored | Several
+Turn = (
+    CodeSubmitted
+    | CommandGiven
+    | RecordOpened
+    | Continue
+    | Handshake
+    | DeliveryReport
+    | Ignored
+    | Several
+    | ReportMade
+)

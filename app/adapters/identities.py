@@ -9,9 +9,13 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.verdict import VerificationId
@@ -20,6 +24,7 @@ _TOKEN_BYTES: Final = 16
 _SEALED_CHARS: Final = 22
 _PAD: Final = bytes(8)
 _MIN_KEY_BYTES: Final = 16
+_MOST_STATE_CHARS: Final = 1024
 
 
 class KeyedIdentities:
@@ -40,6 +45,8 @@ class KeyedIdentities:
         cipher = Cipher(AES(result_key), ECB())  # noqa: S305
         self._seal = cipher.encryptor()
         self._open = cipher.decryptor()
+        state_key = HKDF(SHA256(), 64, salt=None, info=b"yanzhen state v1").derive(result_key)
+        self._states = AESSIV(state_key)
 
     def caller(self, kind: CallerKind, identity: str) -> Caller:
         """Return the caller of a normalised identity: HMAC-SHA256 over kind NUL identity, first 16 bytes (RFC 2104)."""
@@ -69,3 +76,20 @@ class KeyedIdentities:
         if not hmac.compare_digest(plain[8:], _PAD):
             return None
         return VerificationId(int.from_bytes(plain[:8], "big"))
+
+    def seal_state(self, plain: bytes, *, about: str) -> str:
+        """Return ``plain`` under AES-SIV (RFC 5297), which needs no nonce, as URL-safe base64 without padding."""
+        sealed = self._states.encrypt(plain, [about.encode("utf-8", "surrogatepass")])
+        return urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+
+    def open_state(self, sealed: str, *, about: str) -> bytes | None:
+        """Return what :meth:`seal_state` sealed for ``about``; None for any other spelling or text."""
+        if len(sealed) > _MOST_STATE_CHARS or not sealed.isascii():
+            return None
+        try:
+            block = urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+            if urlsafe_b64encode(block).rstrip(b"=").decode("ascii") != sealed:
+                return None
+            return self._states.decrypt(block, [about.encode("utf-8", "surrogatepass")])
+        except (InvalidTag, ValueError):
+            return None

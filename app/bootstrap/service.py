@@ -170,7 +170,12 @@ async def _open_channels(
     )
     messages = await parts.enter_async_context(conversations(service, adapters))
     pipeline = Pipeline(
-        asking=asking, messages=messages, wording=wording, journal=base.journal, clock=base.clock
+        asking=asking,
+        messages=messages,
+        reports=base.storage.reports,
+        wording=wording,
+        journal=base.journal,
+        clock=base.clock,
     )
     return adapters, pipeline
 

@@ -47,6 +47,7 @@ from tests.fakes.fake_places import FakePlaces
 from tests.fakes.fake_spending import FakeSpending
 from tests.fakes.memory_correspondence import MemoryCorrespondence
 from tests.fakes.memory_outbox import MemoryOutbox
+from tests.fakes.memory_reports import MemoryReports
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.open_throttle import OpenThrottle
 from tests.fakes.recording_journal import RecordingJournal
@@ -131,6 +132,7 @@ class SampleService:
     outbox: MemoryOutbox
     correspondence: MemoryCorrespondence
     spending: FakeSpending
+    reports: MemoryReports
     throttle: Throttle
 
     def asking(self, *, throttle: Throttle | None = None, journal: Journal | None = None) -> Asking:
@@ -156,7 +158,12 @@ class SampleService:
             nudge=lambda: None,
         )
         return Pipeline(
-            asking=asking, messages=messages, wording=self.wording, journal=journal, clock=self.clock
+            asking=asking,
+            messages=messages,
+            reports=self.reports,
+            wording=self.wording,
+            journal=journal,
+            clock=self.clock,
         )
 
     @property
@@ -236,6 +243,7 @@ async def start_sample_service(
         outbox=MemoryOutbox(),
         correspondence=MemoryCorrespondence(),
         spending=FakeSpending(),
+        reports=MemoryReports(),
         throttle=throttle or OpenThrottle(),
     )
 

@@ -1,4 +1,4 @@
-"""Keyed tokens: callers without identities, and result ids that nobody can guess."""
+"""Keyed tokens: callers without identities, result ids that nobody can guess, states that nobody can forge."""
 
 from __future__ import annotations
 
@@ -21,4 +21,14 @@ class Identities(Protocol):
 
     def open_result(self, sealed: str) -> VerificationId | None:
         """Return the record's id, or None where ``sealed`` is not one of ours."""
+        ...
+
+    def seal_state(self, plain: bytes, *, about: str) -> str:
+        """Return the state of a dialogue as URL-safe text, encrypted and authenticated; ``about`` (the call's id) is
+        bound in. Equal input gives equal text, so that a callback delivered twice is answered alike.
+        """
+        ...
+
+    def open_state(self, sealed: str, *, about: str) -> bytes | None:
+        """Return the state, or None where ``sealed`` was changed, belongs to another call or is not ours."""
         ...

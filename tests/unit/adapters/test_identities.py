@@ -59,3 +59,24 @@ def test_another_key_does_not_open_it() -> None:
 def test_short_keys_are_refused(caller: int, result: int) -> None:
     with pytest.raises(ValueError, match="key"):
         KeyedIdentities(caller_key=bytes(caller), result_key=bytes(result))
+
+
+def test_a_sealed_state_opens_for_its_call_alone() -> None:
+    identities = KeyedIdentities(caller_key=b"c" * 32, result_key=b"r" * 32)
+    sealed = identities.seal_state(b"where the call stands", about="CA1")
+    assert identities.seal_state(b"where the call stands", about="CA1") == sealed, "a retry is answered alike"
+    assert identities.open_state(sealed, about="CA1") == b"where the call stands"
+    other = KeyedIdentities(caller_key=b"c" * 32, result_key=b"s" * 32)
+    assert other.open_state(sealed, about="CA1") is None
+    for wrong, about in (
+        (sealed, "CA2"),
+        (sealed[:-1], "CA1"),
+        (sealed + "A", "CA1"),
+        (sealed + "=", "CA1"),
+        (sealed[:-1] + ("B" if sealed[-1] != "B" else "C"), "CA1"),
+        ("", "CA1"),
+        ("é" * 30, "CA1"),
+        ("A" * 5000, "CA1"),
+    ):
+        assert identities.open_state(wrong, about=about) is None
+    assert identities.open_state(identities.seal_state(b"", about="CA1"), about="CA1") == b""

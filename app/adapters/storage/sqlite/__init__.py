@@ -20,6 +20,7 @@ from app.adapters.storage.sqlite.histories import FoldLimits
 from app.adapters.storage.sqlite.outbox import SqliteOutbox
 from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.registry import SqliteRegistry
+from app.adapters.storage.sqlite.reports import SqliteReports
 from app.adapters.storage.sqlite.retention import erase
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.adapters.storage.sqlite.spending import SqliteSpending
@@ -39,6 +40,7 @@ class SqliteStorage:
     registry: SqliteRegistry
     correspondence: SqliteCorrespondence
     spending: SqliteSpending
+    reports: SqliteReports
     _writer: Writer
     _commits: SharedCommits
     _reader: Reader
@@ -88,6 +90,7 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         registry=SqliteRegistry(writes),
         correspondence=SqliteCorrespondence(commits, reader),
         spending=SqliteSpending(commits, reader),
+        reports=SqliteReports(commits),
         _writer=writer,
         _commits=commits,
         _reader=reader,

@@ -12,6 +12,7 @@ MESSAGES_KEPT: Final = timedelta(days=8)
 REPLIES_KEPT: Final = timedelta(days=8)
 CALLERS_KEPT: Final = timedelta(days=730)
 SPENDING_KEPT: Final = timedelta(days=3)
+RECORDINGS_KEPT: Final = timedelta(days=90)
 _SLICE: Final = 2000
 _PERSONAL: Final = ("caller", "correspondent", "notice")
 
@@ -43,7 +44,10 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
     last_day = (now - SPENDING_KEPT).date().isoformat()
     days = f"SELECT day, kind, caller FROM spending WHERE day < ? LIMIT {_SLICE}"  # noqa: S608 - constants
     sql = f"DELETE FROM spending WHERE (day, kind, caller) IN ({days})"  # noqa: S608 - constants
-    return gone + db.execute(sql, (last_day,)).rowcount
+    gone += db.execute(sql, (last_day,)).rowcount
+    old = f"SELECT id FROM report WHERE recording IS NOT NULL AND at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
+    sql = f"UPDATE report SET recording = NULL WHERE id IN ({old})"  # noqa: S608 - constants
+    return gone + db.execute(sql, (to_micros(now - RECORDINGS_KEPT),)).rowcount
 
 
 def erase(db: sqlite3.Connection, token: bytes) -> int:

@@ -1,0 +1,18 @@
+"""Reports of something suspicious that callers make: kept beside the verification they asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Reports(Protocol):
+    """Promise: durable when ``keep`` returns; one call and recording is one report, however often it is told.
+
+    ``message_key`` is that of the verification which was reported about, linked where it was recorded. ``recording``
+    names what was said, at the provider or in a file; it is dropped after 90 days. Down: ``StoreUnavailable``.
+    """
+
+    async def keep(
+        self, *, channel: str, account: str, message_key: bytes, recording: str, at: datetime
+    ) -> None: ...
