@@ -151,7 +151,9 @@ class Messages:
             self._journal.counted("silent_opted_out", channel)
             return ""
         if said := self._said.find(ids.both):
-            return said  # whatever the store can tell now, the answer must not be pushed as well
+            # whatever the store can tell now, the answer must not be pushed as well
+            self._journal.counted("said_again", channel)
+            return said
         started = self._clock.monotonic_s()
         asking, request = self._asking, turn.request
         verdict = await asking.find_answer(request, deadline_ms)
