@@ -46,15 +46,20 @@ _REPLY: Final = "【验真】星河第2次查询，首次26-11-21网页。若非
 
 
 class InstantSender:
-    """A provider that takes every text at once."""
+    """A provider that takes every text at once; ``all_taken`` is set when it took ``expected``."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, expected: int) -> None:
         self.name = name
-        self.taken = 0
+        self.all_taken = asyncio.Event()
+        self._missing = expected
+        if not expected:
+            self.all_taken.set()
 
     async def send(self, text: OutgoingText) -> Accepted:
         """Take the text under an id of its own."""
-        self.taken += 1
+        self._missing -= 1
+        if not self._missing:
+            self.all_taken.set()
         return Accepted(provider_id=f"{self.name}-{text.reply_id}")
 
     async def find_sent(
@@ -87,7 +92,7 @@ class MessageService:
 
     async def reply(self, count: int) -> None:
         """Owe ``count`` replies, 64 at once, while a courier delivers them; return when all are settled."""
-        sender = InstantSender("twilio")
+        sender = InstantSender("twilio", count)
         courier = self.new_courier((sender,))
         delivering = asyncio.create_task(courier.run())
         numbers = iter(range(self._replies, self._replies + count))
@@ -102,29 +107,30 @@ class MessageService:
                 courier.nudge()
 
         await asyncio.gather(*(owe() for _ in range(CONNECTIONS)))
-        await self._until_idle(courier, delivering)
-        if sender.taken != count:
-            raise WrongAnswerError(f"Of {count} replies {sender.taken} were sent.")
+        await self._until_settled(delivering, (sender,))
 
     async def deliver(self) -> None:
         """Deliver what messages left in the outbox."""
-        courier = self.new_courier(tuple(InstantSender(name) for name in ("kannel", "smpp")))
-        await self._until_idle(courier, asyncio.create_task(courier.run()))
+        senders = tuple(InstantSender(name, self._owed_by(name)) for name in ("kannel", "smpp"))
+        courier = self.new_courier(senders)
+        await self._until_settled(asyncio.create_task(courier.run()), senders)
 
-    async def _until_idle(self, courier: Courier, delivering: asyncio.Task[None]) -> None:
+    async def _until_settled(
+        self, delivering: asyncio.Task[None], senders: tuple[InstantSender, ...]
+    ) -> None:
+        """Wait until everything was sent; a courier that is stopped settles what it has under way."""
         async with asyncio.timeout(_DELIVER_WITHIN_S):
-            while self._owed():
-                courier.nudge()
-                await asyncio.sleep(0.002)
+            for sender in senders:
+                await sender.all_taken.wait()
         delivering.cancel()
         await asyncio.wait((delivering,))
+        if owed := sum(self._owed_by(sender.name) for sender in senders):
+            raise WrongAnswerError(f"{owed} replies were sent, but not settled.")
 
-    def _owed(self) -> int:
+    def _owed_by(self, sender: str) -> int:
+        sql = "SELECT count(*) FROM reply WHERE sender = ? AND state IN ('waiting', 'sending')"
         with closing(sqlite3.connect(self.database)) as connection:
-            row = connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM reply WHERE state IN ('waiting', 'sending'))"
-            ).fetchone()
-        return int(row[0])
+            return int(connection.execute(sql, (sender,)).fetchone()[0])
 
     def require_recorded(self, asked: int) -> None:
         """Raise ``WrongAnswerError`` unless every text asked has its fact, after the store was closed."""
@@ -196,7 +202,12 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
             yield MessageService(
                 adapters={"api": ApiAdapter(context), **provider_adapters(context)},
                 pipeline=Pipeline(
-                    asking=asking, messages=messages, wording=context.wording, journal=journal, clock=clock
+                    asking=asking,
+                    messages=messages,
+                    reports=storage.reports,
+                    wording=context.wording,
+                    journal=journal,
+                    clock=clock,
                 ),
                 bringing=bringing_of(context),
                 outbox=outbox,
