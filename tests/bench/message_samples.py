@@ -17,6 +17,7 @@ from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
 from app.adapters.places import PhoneNumberPlaces
 from channels.base import ChannelContext, InboundRequest
+from channels.signatures import parse_form
 from channels.sms.adapter import SmsAdapter
 from channels.sms.dialect import Dialect
 from channels.sms.gateway.dialect import load_gateways
@@ -27,7 +28,6 @@ from channels.sms.smpp.bringing import Bringing
 from channels.sms.smpp.dialect import SmppDialect
 from channels.sms.smpp.session import Pace
 from channels.sms.twilio.dialect import TwilioDialect
-from channels.sms.twilio.form import parse_form
 from channels.sms.twilio.signing import Signatures
 from channels.wording.reply import Wording
 

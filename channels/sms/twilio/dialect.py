@@ -8,22 +8,21 @@ from typing import Final
 
 from twilio.twiml.messaging_response import MessagingResponse
 
-from app.core.errors import NotAuthentic, Undecodable
+from app.core.errors import Undecodable
 from app.core.model.reply import Delivery, ReplyId
 from channels.abilities import Listener, Sender
 from channels.base import InboundRequest, OutboundResponse, Refusal, RefusalKind, Route
+from channels.signatures import SIGNATURE_HEADER, Form, is_form, parse_form
 from channels.sms.dialect import IncomingText
 from channels.sms.settings import TwilioOptions
-from channels.sms.twilio.form import Form, parse_form
 from channels.sms.twilio.sender import NAME, TwilioSender
-from channels.sms.twilio.signing import SIGNATURE_HEADER, Signatures
+from channels.sms.twilio.signing import Signatures
 from channels.turns import DeliveryReport, Ignored
 
 MESSAGES: Final = Route(method="POST", path="/channels/sms/twilio", max_body_bytes=16 * 1024)
 DELIVERIES: Final = Route(
     method="POST", path="/channels/sms/twilio/delivery/{reply}", max_body_bytes=16 * 1024
 )
-FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _TWIML: Final = "text/xml; charset=utf-8"
 _IDEMPOTENCY_HEADER: Final = "i-twilio-idempotency-token"
 
@@ -79,20 +78,12 @@ class TwilioDialect:
 
     def authenticate(self, request: InboundRequest) -> None:
         """Refuse what our account did not sign for this very address. Raises ``NotAuthentic``."""
-        try:
-            form = parse_form(request.body)
-        except Undecodable:
-            raise NotAuthentic("The form cannot be read, so no signature can match it.") from None
-        if not self._signatures.match(request.path, form, request.headers.get(SIGNATURE_HEADER, "")):
-            raise NotAuthentic(
-                "The webhook's signature does not match the public address and the auth tokens."
-            )
-        self._proved = (request, form)
+        signature = request.headers.get(SIGNATURE_HEADER, "")
+        self._proved = (request, self._signatures.prove(request.path, request.body, signature))
 
     def decode(self, request: InboundRequest) -> tuple[IncomingText | DeliveryReport | Ignored, ...]:
         """Return the one message or report of the form. Raises ``Undecodable``."""
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != FORM_TYPE:
+        if not is_form(request.headers.get("content-type", "")):
             raise Undecodable("Twilio's webhooks are forms.")
         form = self._form_of(request)
         if request.route == DELIVERIES.path:

@@ -9,9 +9,9 @@ from uuid import NAMESPACE_OID, uuid5
 from xml.etree import ElementTree as ET
 
 from app.core.errors import Undecodable
+from channels.signatures import FORM_TYPE, parse_form
 from channels.sms.settings import TwilioOptions
-from channels.sms.twilio.dialect import FORM_TYPE, MESSAGES
-from channels.sms.twilio.form import parse_form
+from channels.sms.twilio.dialect import MESSAGES
 from channels.sms.twilio.signing import Signatures
 
 _NO_ACCOUNT: Final = "AC" + "0" * 32

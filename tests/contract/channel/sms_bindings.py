@@ -98,7 +98,7 @@ class TwilioBinding(SmsBinding):
         )
 
     def never_counted(self, text: str) -> tuple[InboundRequest, ...]:
-        from channels.sms.twilio.form import parse_form
+        from channels.signatures import parse_form
         from channels.sms.twilio.signing import Signatures
 
         body = urlencode({"MessageSid": "SM" + "2" * 32, "MessageStatus": "delivered", "Body": text}).encode()

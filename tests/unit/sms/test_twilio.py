@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
 from app.core.model.reply import Delivery, ReplyId
 from channels.base import InboundRequest, Refusal, RefusalKind
+from channels.signatures import parse_form
 from channels.sms.dialect import IncomingText
 from channels.sms.settings import TwilioOptions
 from channels.sms.twilio.dialect import DELIVERIES, MESSAGES, TwilioDialect
-from channels.sms.twilio.form import parse_form
 from channels.sms.twilio.signing import Signatures
 from channels.sms.twilio.simulate import new_message_sid, read_reply, signed_webhook
 from channels.turns import DeliveryReport, Ignored
@@ -249,7 +249,7 @@ class TestSignatures:
             make_dialect(OTHER_TOKEN).authenticate(sign(post(RECORDED), TOKEN))
 
     def test_every_token_is_tried_however_early_one_holds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from channels.sms.twilio import signing
+        from channels import signatures
 
         compared: list[bool] = []
 
@@ -257,7 +257,7 @@ class TestSignatures:
             compared.append(expected == given)
             return compared[-1]
 
-        monkeypatch.setattr(signing, "compare_digest", counting)
+        monkeypatch.setattr(signatures, "compare_digest", counting)
         make_dialect(TOKEN, OTHER_TOKEN).authenticate(sign(post(RECORDED)))
         assert compared == [True, False, False, False]
 

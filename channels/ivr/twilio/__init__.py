@@ -1,0 +1,1 @@
+"""Twilio Voice: signed webhooks in, TwiML back. README.md is for operators."""
