@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from app.core.model.verdict import Detail, Outcome, Verdict
+from app.core.model.verdict import Outcome
 from app.speech.spoken import Phrase
 from channels.ivr.actions import Action, Speak
 from channels.ivr.events import Answered, Event, HungUp, Keys, Recorded, Silence, Started, TransferFailed
@@ -27,16 +27,7 @@ _HINT: Final = "slip hint"
 _MENU: Final = "menu"
 _LINES: Final = ((True, True, True), (True, False, True), (True, False, False), (False, False, False))
 
-# one verdict of each kind that the dialogue treats alike
-_VERDICTS: Final = (
-    ("any other verdict", next(verdict for verdict in verdicts() if verdict.outcome is Outcome.FIRST)),
-    *((outcome.value, Verdict(outcome=outcome)) for outcome in (Outcome.NOT_FOUND, Outcome.THROTTLED)),
-    (Outcome.UNAVAILABLE.value, Verdict(outcome=Outcome.UNAVAILABLE)),
-    *(
-        (Outcome.MISTYPED.value, Verdict(outcome=Outcome.MISTYPED, reasons=(reason,)))
-        for reason in (Detail.WRONG_LENGTH, Detail.SLIP_UNLOCATED)
-    ),
-)
+_ALIKE: Final = frozenset({Outcome.FIRST, Outcome.REPEAT})
 
 _STATES: Final[Mapping[StateName, str]] = {
     StateName.NEW: "nothing is said yet",
@@ -69,7 +60,13 @@ def _happenings() -> tuple[tuple[str, Event, frozenset[StateName]], ...]:
         *((key, Keys(digits=key, ended="length"), frozenset({StateName.VERDICT})) for key in "12"),
     )
     answers = tuple(
-        (label, Answered(verdict=verdict, spoken=(ANSWER,)), _ASKING) for label, verdict in _VERDICTS
+        (
+            "any other verdict" if verdict.outcome in _ALIKE else verdict.outcome.value,
+            Answered(verdict=verdict, spoken=(ANSWER,)),
+            _ASKING,
+        )
+        for verdict in verdicts()
+        if len(verdict.slip_positions) < 2
     )
     return (
         ("answered", Started(), frozenset({StateName.NEW})),

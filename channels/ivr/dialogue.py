@@ -120,7 +120,7 @@ def _started(state: State, event: Started, rules: Rules) -> Step:
     if state.name is not StateName.NEW:
         return _go(state, rules)
     there = State(name=StateName.ENTRY, locale=resolve_locale(event.locale))
-    return _go(there, rules, *speaking.greeting(there))
+    return _go(there, rules, speaking.greeting(there))
 
 
 def _silent(state: State, rules: Rules) -> Step:

@@ -44,13 +44,12 @@ class Transition:
 
 
 def verdicts() -> Iterator[Verdict]:
-    """Yield a verdict of every kind that the dialogue tells apart, and one of every outcome."""
-    for outcome in Outcome:
-        if outcome is not Outcome.MISTYPED:
-            yield Verdict(outcome=outcome, label=_LABEL if outcome is not Outcome.NOT_FOUND else None)
-    yield Verdict(outcome=Outcome.FIRST)
+    """Yield a verdict of every kind that the dialogue tells apart; every other outcome goes the way of the first."""
+    yield Verdict(outcome=Outcome.FIRST, label=_LABEL)
+    yield Verdict(outcome=Outcome.REPEAT)
+    for outcome in (Outcome.NOT_FOUND, Outcome.THROTTLED, Outcome.UNAVAILABLE):
+        yield Verdict(outcome=outcome)
     for reason, positions in (
-        (Detail.NO_DIGITS, ()),
         (Detail.WRONG_LENGTH, ()),
         (Detail.SLIP_LOCATED, (2,)),
         (Detail.SLIP_LOCATED, (2, 3)),
@@ -63,7 +62,7 @@ def events(rules: Rules) -> tuple[Event, ...]:
     """Return events of every kind: keys alone, digits of every length that matters, every end, every verdict."""
     shortest, longest = min(rules.lengths), rules.longest
     lengths = sorted({1, shortest - 1, shortest, longest - 1, longest, longest + 1})
-    keyed = ["", "#", *"01259*A", "**", "1*2", *("1" * length for length in lengths)]
+    keyed = ["", "#", *"0129*A", "**", "1*2", *("1" * length for length in lengths)]
     return (
         *(Started(locale=locale) for locale in LOCALES),
         *(Keys(digits=digits, ended=ended) for digits in dict.fromkeys(keyed) for ended in _ENDS),
@@ -77,6 +76,8 @@ def events(rules: Rules) -> tuple[Event, ...]:
 
 def alike(state: State) -> State:
     """Return one state for all that behave alike: of digits only their number matters, and inputs only at the limit."""
+    if not state.digits and not state.inputs:
+        return state
     return replace(state, digits="1" * len(state.digits), inputs=0)
 
 

@@ -13,7 +13,8 @@ from app.speech.spoken import Phrase
 # -- the beginning: together at most 5 s -----------------------------------------------------------------------------
 # Welcome to the product check line. / 您好，欢迎拨打验真热线。
 GREETING: Final = Phrase(key="greeting")
-# Spoken in the language it offers, by that language's voice. For English, press nine. / 中文请按九。
+# Spoken by the voice of the language it offers: For English, press nine. in Mandarin calls,
+# 中文请按九。 in English ones.
 LANGUAGE_OFFER: Final = Phrase(key="language.offer")
 
 # -- keying in the code ----------------------------------------------------------------------------------------------

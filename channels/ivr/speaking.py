@@ -11,7 +11,6 @@ from channels.ivr import phrases
 from channels.ivr.actions import Speak
 from channels.ivr.rules import Rules
 from channels.ivr.states import Slip, State, StateName
-from channels.wording.locales import LOCALES
 
 SETTLE: Final = Pause(ms=800)
 BREATH: Final = Pause(ms=300)
@@ -38,12 +37,9 @@ def settle(state: State) -> tuple[Speak, ...]:
     return (Speak(spoken=(SETTLE,), locale=state.locale, interruptible=False),) if state.full else ()
 
 
-def greeting(state: State) -> tuple[Speak, ...]:
-    """Return the greeting and the offer of the other languages, each in its own."""
-    others = (
-        Speak(spoken=(phrases.LANGUAGE_OFFER,), locale=locale) for locale in LOCALES if locale != state.locale
-    )
-    return (say(state, phrases.GREETING), *others, say(state, BREATH, phrases.ENTRY_PROMPT))
+def greeting(state: State) -> Speak:
+    """Return the greeting, the offer of the other language, and what to do."""
+    return say(state, phrases.GREETING, phrases.LANGUAGE_OFFER, BREATH, phrases.ENTRY_PROMPT)
 
 
 def entry(state: State, rules: Rules) -> Speak:
@@ -54,10 +50,12 @@ def entry(state: State, rules: Rules) -> Speak:
     if state.slips >= _OPERATOR_AT:
         offer = phrases.SLIP_OPERATOR if rules.operator else phrases.SLIP_NO_OPERATOR
         return say(state, hint, BREATH, offer)
+    # the hint about the length asks for all the digits by itself
+    again = () if state.slip is Slip.LENGTH else (BREATH, phrases.ENTRY_AGAIN)
     if state.slips == _READ_BACK_AT and len(state.digits) <= rules.longest + 1:
         read_back = (phrases.SLIP_READ_BACK, BREATH, *phrasing.code(state.digits), BREATH)
-        return say(state, read_back, hint, BREATH, phrases.ENTRY_AGAIN)
-    return say(state, hint, BREATH, phrases.ENTRY_AGAIN)
+        return say(state, read_back, hint, again)
+    return say(state, hint, again)
 
 
 def slip_hint(state: State, rules: Rules) -> Spoken:
