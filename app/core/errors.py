@@ -60,6 +60,12 @@ class FileUnwritable(YanzhenError):
     retryable = True
 
 
+class SpeechUnavailable(YanzhenError):
+    """No voice can be synthesised here. Install the extra `speech` (pip install "yanzhen[speech]") and try again."""
+
+    code = "speech_unavailable"
+
+
 class SettingsInvalid(YanzhenError):
     """Some settings are wrong. Correct each named field and start again."""
 

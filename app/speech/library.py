@@ -1,0 +1,225 @@
+"""The clip library: which file is played for a phrase or a name. A studio recording goes before a synthetic clip.
+
+Looking up touches no file: what is there is indexed at ``load`` and as clips are made. A synthetic clip's file name
+is the digest of everything that shapes its sound, so a changed sentence or voice can never meet an old clip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from app.core.model.value import value
+from app.speech.catalogue import PromptBook, name_reading, voice_of
+from app.speech.ports import ClipFailed, ClipMade, ClipOrder, Synthesiser
+from app.speech.sound import NotTelephoneSound, read_duration_ms
+from app.speech.spoken import Name, Pause, Phrase, Spoken
+
+CLIPS: Final = "clips"
+SUFFIX: Final = ".wav"
+_FORMAT: Final = "pcm16-8000-mono-2"  # one more with every change of how clips are cut and levelled
+_DIGEST_CHARS: Final = 32
+_MOST_WANTED: Final = 10_000
+
+
+@value
+class SpokenName:
+    """A brand's or product's name as answers hold it, and how it is said ("" for as it is written)."""
+
+    text: str
+    pronunciation: str = ""
+
+
+@value
+class Clip:
+    """A sound file, PCM WAV of 8 kHz, mono, 16 bit. ``sha`` names its content and never another's."""
+
+    path: Path
+    sha: str
+    duration_ms: int
+    recorded: bool = False
+
+
+@value
+class Entry:
+    """One place in the library: a phrase or name in a locale, its order for a synthesiser, its recording's path."""
+
+    item: Phrase | Name
+    locale: str
+    order: ClipOrder
+    recording: Path | None = None
+
+
+class ClipLibrary:
+    """All clips of an installation. Without a synthesiser it holds what was recorded or rendered elsewhere."""
+
+    def __init__(
+        self,
+        books: Mapping[str, PromptBook],
+        *,
+        folder: Path,
+        identities: Mapping[str, str],
+        synthesiser: Synthesiser | None,
+    ) -> None:
+        self.books = books
+        self.folder = folder
+        self._identities = identities
+        self._synthesiser = synthesiser
+        self._clips: dict[tuple[str, Phrase | Name], Clip] = {}
+        self._by_sha: dict[str, Clip] = {}
+        self._names: dict[str, str] = {}
+        self._wanted: set[str] = set()
+        self._asked = asyncio.Event()
+        self._rendering = asyncio.Lock()
+
+    # -- what is played ------------------------------------------------------------------------------------------
+
+    def find(self, item: Phrase | Name, locale: str) -> Clip | None:
+        """Return the clip, or None where there is none yet. A name that is missing is remembered for rendering."""
+        clip = self._clips.get((locale, item))
+        if clip is None and isinstance(item, Name) and len(self._wanted) < _MOST_WANTED:
+            self._wanted.add(item.text)
+            self._asked.set()
+        return clip
+
+    def find_file(self, sha: str) -> Clip | None:
+        """Return the clip whose content has this digest, for a provider that fetches it."""
+        return self._by_sha.get(sha)
+
+    def clips(self, spoken: Spoken, locale: str) -> tuple[Clip | Pause, ...]:
+        """Return what is played. What has no clip is left out, and a name's pause with it."""
+        played: list[Clip | Pause] = []
+        for item in spoken:
+            if isinstance(item, Pause):
+                played.append(item)
+            elif clip := self.find(item, locale):
+                played.append(clip)
+            elif isinstance(item, Name) and played and isinstance(played[-1], Pause):
+                played.pop()
+        return tuple(played)
+
+    def duration_ms(self, spoken: Spoken, locale: str) -> int:
+        """Return how long it plays, pauses included; what has no clip counts nothing."""
+        parts = self.clips(spoken, locale)
+        return sum(part.ms if isinstance(part, Pause) else part.duration_ms for part in parts)
+
+    def lacks(self, spoken: Spoken, locale: str) -> tuple[str, ...]:
+        """Return the keys of phrases that have no clip yet; a provider's own voice may say :meth:`sentence`."""
+        return tuple(
+            item.key for item in spoken if isinstance(item, Phrase) and (locale, item) not in self._clips
+        )
+
+    def sentence(self, key: str, locale: str) -> str:
+        """Return the words of a phrase. Raises ``KeyError`` for a key that is not in the catalogue."""
+        return self.books[locale].prompts[key].sentence
+
+    # -- what is there -------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Index every clip on disk. Blocking: call it off the event loop."""
+        clips: dict[tuple[str, Phrase | Name], Clip] = {}
+        for entry in self.entries():
+            if clip := self._look(entry):
+                clips[entry.locale, entry.item] = clip
+        self._clips, self._by_sha = clips, {clip.sha: clip for clip in clips.values()}
+
+    def set_names(self, names: Iterable[SpokenName]) -> None:
+        """Add names and how they are said."""
+        added = {name.text: name.pronunciation for name in names if name.text}
+        self._names = {**self._names, **added}  # another thread may be reading the old ones
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return everything the library should hold: every prompt and every name in every locale."""
+        prompts = (
+            Entry(
+                item=Phrase(key=prompt.key),
+                locale=book.locale,
+                order=self._order(prompt.key, prompt.voice, prompt.reading),
+                recording=book.folder / CLIPS / f"{prompt.key}{SUFFIX}",
+            )
+            for book in self.books.values()
+            for prompt in book.prompts.values()
+        )
+        return (*prompts, *self._name_entries())
+
+    def missing(self) -> tuple[ClipOrder, ...]:
+        """Return the orders of clips that are not there, each once."""
+        orders = {
+            entry.order.path: entry.order
+            for entry in self.entries()
+            if (entry.locale, entry.item) not in self._clips
+        }
+        return tuple(orders.values())
+
+    async def name_wanted(self) -> None:
+        """Wait until an answer held a name that has no clip; its order is in :meth:`missing` from then on."""
+        await self._asked.wait()
+        self._asked.clear()
+        self.set_names(SpokenName(text=text) for text in self._wanted if text not in self._names)
+        self._wanted.clear()
+
+    # -- making clips --------------------------------------------------------------------------------------------
+
+    async def render(self) -> AsyncIterator[ClipMade | ClipFailed]:
+        """Make what is missing and yield each result; without a synthesiser nothing is made."""
+        if self._synthesiser is None:
+            return
+        async with self._rendering:
+            waiting: dict[Path, list[Entry]] = {}
+            for entry in self.entries():
+                if (entry.locale, entry.item) not in self._clips:
+                    waiting.setdefault(entry.order.path, []).append(entry)
+            orders = [entries[0].order for entries in waiting.values()]
+            async for result in self._synthesiser.render(orders):
+                if isinstance(result, ClipMade):
+                    for entry in waiting[result.order.path]:
+                        self._add(entry)
+                yield result
+
+    async def render_missing(self) -> tuple[ClipFailed, ...]:
+        """Make what is missing and return what could not be made."""
+        return tuple([result async for result in self.render() if isinstance(result, ClipFailed)])
+
+    def stale(self) -> tuple[Path, ...]:
+        """Return synthetic clips on disk that nothing plays any more. Blocking."""
+        wanted = {entry.order.path for entry in self.entries()}
+        return tuple(path for path in sorted(self.folder.glob(f"*{SUFFIX}")) if path not in wanted)
+
+    def _order(self, label: str, voice: str, text: str) -> ClipOrder:
+        shape = json.dumps([_FORMAT, self._identities[voice], text], ensure_ascii=False)
+        digest = hashlib.sha256(shape.encode()).hexdigest()[:_DIGEST_CHARS]
+        return ClipOrder(label=label, voice=voice, text=text, path=self.folder / f"{digest}{SUFFIX}")
+
+    def _name_entries(self) -> Iterable[Entry]:
+        for text, pronunciation in self._names.items():
+            for locale in self.books:
+                voice = voice_of(text + pronunciation, locale)
+                said = name_reading(pronunciation or text, voice, self.books)
+                yield Entry(item=Name(text=text), locale=locale, order=self._order(text, voice, said))
+
+    def _look(self, entry: Entry) -> Clip | None:
+        if entry.recording is not None and (clip := _recorded(entry.recording)):
+            return clip
+        path = entry.order.path
+        try:
+            return Clip(path=path, sha=path.stem, duration_ms=read_duration_ms(path))
+        except (OSError, NotTelephoneSound):  # also one that a power loss cut short: it is made again
+            return None
+
+    def _add(self, entry: Entry) -> None:
+        if clip := self._look(entry):
+            self._clips[entry.locale, entry.item] = clip
+            self._by_sha[clip.sha] = clip
+
+
+def _recorded(path: Path) -> Clip | None:
+    try:
+        duration_ms = read_duration_ms(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGEST_CHARS]
+    except (OSError, NotTelephoneSound):  # `prompts check` names it
+        return None
+    return Clip(path=path, sha=digest, duration_ms=duration_ms, recorded=True)
