@@ -22,6 +22,8 @@ from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import MemoryThrottle
 from app.bootstrap.conversations import Service, conversations
 from app.core.engine import VerificationEngine
+from app.core.model.verdict import Verdict
+from app.core.model.verification import VerificationRequest
 from app.core.ports.journal import Journal
 from app.issuing.key_file import KeyFile
 from app.issuing.keyring import SecretName
@@ -70,6 +72,36 @@ class _PlayedAdapter(SmsAdapter):
         return self._ways
 
 
+class _LifeJournal:
+    """Passes on what happens in one life, and nothing of what its parts do after it is over."""
+
+    def __init__(self, journal: Journal, life: ServiceLife) -> None:
+        self._journal = journal
+        self._life = life
+
+    def answered(
+        self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
+    ) -> None:
+        if not self._life.is_over:
+            self._journal.answered(request, verdict, duplicate=duplicate, took_ms=took_ms)
+
+    def refused(self, channel: str, reason: str) -> None:
+        if not self._life.is_over:
+            self._journal.refused(channel, reason)
+
+    def committed(self, drafts: int, took_ms: float) -> None:
+        if not self._life.is_over:
+            self._journal.committed(drafts, took_ms)
+
+    def counted(self, event: str, channel: str, number: int = 1) -> None:
+        if not self._life.is_over:
+            self._journal.counted(event, channel, number)
+
+    def failed(self, event: str, error: BaseException) -> None:
+        if not self._life.is_over:
+            self._journal.failed(event, error)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """What outlives the service: settings and keys, the clock, the journal's reader."""
@@ -104,6 +136,7 @@ class ServiceLife:
     ) -> ServiceLife:
         life = ServiceLife(world, path, await open_sqlite(path))
         life._parts.push_async_callback(life.storage.close)
+        journal = _LifeJournal(world.journal, life)
         key_file = KeyFile(world.settings.key_file)
         ring = key_file.load()
         life.recogniser = CodebookRecogniser(key_file.load)
@@ -113,7 +146,7 @@ class ServiceLife:
             catalogues=life.storage.catalogues,
             cache=MemoryCache(world.clock),
             clock=world.clock,
-            journal=world.journal,
+            journal=journal,
         )
         await engine.start()
         life._parts.push_async_callback(engine.close)
@@ -131,7 +164,7 @@ class ServiceLife:
         )
         life._make_adapters(context, ways(life))
         asking = Asking(
-            engine=engine, throttle=MemoryThrottle(world.clock), journal=world.journal, clock=world.clock
+            engine=engine, throttle=MemoryThrottle(world.clock), journal=journal, clock=world.clock
         )
         service = Service(
             settings=world.settings,
@@ -139,7 +172,7 @@ class ServiceLife:
             sealing=AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]}),
             asking=asking,
             wording=world.wording,
-            journal=world.journal,
+            journal=journal,
             clock=world.clock,
         )
         life._messages = await life._parts.enter_async_context(
@@ -150,7 +183,7 @@ class ServiceLife:
             messages=life._messages,
             reports=service.storage.reports,
             wording=world.wording,
-            journal=world.journal,
+            journal=journal,
             clock=world.clock,
         )
         life._listen()
