@@ -11,6 +11,4 @@ class Signatures(WebhookSignatures):
     """Those of the tokens in the settings. Raises ``SettingsInvalid`` without a sound one."""
 
     def __init__(self, auth_tokens: tuple[str, ...], public_url: str) -> None:
-        super().__init__(
-            auth_tokens, public_url, signer=RequestValidator, setting="ivr.twilio.auth_tokens"
-        )
+        super().__init__(auth_tokens, public_url, signer=RequestValidator, setting="ivr.twilio.auth_tokens")

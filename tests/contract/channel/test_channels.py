@@ -6,6 +6,7 @@ import pytest
 
 from channels.registry import CHANNELS, load_channels
 from tests.contract.channel.bindings import BINDINGS, ApiBinding, ToyBinding, WebBinding
+from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, ChannelContract
 from tests.contract.channel.toy_channel.adapter import ToyAdapter
@@ -46,6 +47,12 @@ class TestSmpp(ChannelContract):
     @pytest.fixture
     def binding(self) -> ChannelBinding:
         return SmppBinding()
+
+
+class TestTwilioVoice(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return TwilioVoiceBinding()
 
 
 class TestToy(ChannelContract):
