@@ -1,0 +1,87 @@
+"""Which clips are heard in a recording of a call, when, and how surely: normalised cross-correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.acceptance.ivr.sound import RATE, Samples
+
+HEARD: Final = 0.95  # at least, for a clip that was played
+NOT_HEARD: Final = 0.4  # at most, for a clip that was not
+_LONGEST: Final = 3 * RATE  # a clip is known by its first three seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A clip in a recording: seconds from its beginning, and the correlation there, -1 to 1."""
+
+    name: str
+    at_s: float
+    score: float
+
+
+def correlate(recording: Samples, clip: Samples) -> NDArray[np.float64]:
+    """Return the correlation of the first 3 s of the clip with every place of the recording, each -1 to 1.
+
+    Shapes: (n,) and (m,) give (n - k + 1,) with k = min(m, 3 s); a recording shorter than the clip gives (0,).
+    Sound weaker than a hundredth of the clip's amplitude counts as silence, where nothing is found.
+    """
+    heard = recording.astype(np.float64)
+    wanted = clip[:_LONGEST].astype(np.float64)
+    wanted = wanted - wanted.mean() if len(wanted) else wanted
+    strength = float(np.linalg.norm(wanted))
+    if strength == 0.0:
+        raise ValueError("a silent clip cannot be heard")
+    places = len(heard) - len(wanted) + 1
+    if places < 1:
+        return np.zeros(0)
+    size = 1 << (len(heard) + len(wanted) - 1).bit_length()
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)[:places]
+    energy = _sliding(heard**2, len(wanted)) - _sliding(heard, len(wanted)) ** 2 / len(wanted)
+    floor = (0.01 * strength) ** 2
+    return np.asarray(
+        np.where(energy > floor, product / (np.sqrt(np.maximum(energy, floor)) * strength), 0.0)
+    )
+
+
+def best_match(recording: Samples, name: str, clip: Samples) -> Match:
+    """Return where the clip is most likely; a score of 0 if the recording is too short for it."""
+    scores = correlate(recording, clip)
+    if not len(scores):
+        return Match(name=name, at_s=0.0, score=0.0)
+    place = int(np.argmax(scores))
+    return Match(name=name, at_s=place / RATE, score=float(scores[place]))
+
+
+def find_clips(recording: Samples, clips: Mapping[str, Samples], least: float = HEARD) -> tuple[Match, ...]:
+    """Return every place where one of the clips is heard with at least that score, in order of time.
+
+    Two places of one clip lie at least half of it apart.
+    """
+    found: list[Match] = []
+    for name, clip in clips.items():
+        scores = correlate(recording, clip)
+        apart = max(min(len(clip), _LONGEST) // 2, 1)
+        while len(scores) and float(scores.max()) >= least:
+            place = int(np.argmax(scores))
+            found.append(Match(name=name, at_s=place / RATE, score=float(scores[place])))
+            scores[max(0, place - apart) : place + apart] = 0.0
+    return tuple(sorted(found, key=lambda match: match.at_s))
+
+
+def sounding_s(recording: Samples, level: float = 0.003) -> float:
+    """Return how many seconds of the recording are louder than ``level`` of full scale, in steps of 20 ms."""
+    step = RATE // 50
+    whole = recording[: len(recording) // step * step].astype(np.float64).reshape(-1, step) / 32768
+    return float(np.count_nonzero(np.sqrt((whole**2).mean(axis=1)) > level) / 50)
+
+
+def _sliding(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return the sums of all runs of ``width`` neighbours."""
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    return np.asarray(sums[width:] - sums[:-width])
