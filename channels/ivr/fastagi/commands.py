@@ -9,6 +9,7 @@ ANSWER: Final = "ANSWER"
 CHANNEL_STATUS: Final = "CHANNEL STATUS"
 HANGUP: Final = "HANGUP"
 KEYS: Final = "0123456789*#"
+LETTERS: Final = "ABCD"  # keys of some telephones, without a meaning here
 
 LONGEST_LINE: Final = 8190  # octets before LF; behind them Asterisk reads a second command
 _BARE: Final = re.compile(r"[A-Za-z0-9_./+:=-]+")
@@ -29,8 +30,11 @@ def stream_file(sound: str, keys: str = "") -> str:
 
 
 def get_option(sound: str, timeout_ms: int) -> str:
-    """Play a sound file and wait for one key, from the end of the file on; a key meanwhile stops it."""
-    return f'GET OPTION {quoted(sound)} "{KEYS}" {timeout_ms}'
+    """Play a sound file and wait for one key, from the end of the file on; a key meanwhile stops it.
+
+    A key that is not listed would end the wait as if none had been pressed, so the letters are listed too.
+    """
+    return f'GET OPTION {quoted(sound)} "{KEYS}{LETTERS}" {timeout_ms}'
 
 
 def wait_for_digit(timeout_ms: int) -> str:

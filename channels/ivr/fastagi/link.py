@@ -94,12 +94,14 @@ class Link(asyncio.Protocol):
     # -- what a call does --------------------------------------------------------------------------------------
 
     async def read_environment(self, *, within_s: float) -> list[str]:
-        """Return the lines before the first empty one. Raises ``LinkBroken``."""
+        """Return the lines before the first empty one, or up to one that is foreign. Raises ``LinkBroken``."""
         lines: list[str] = []
         try:
             async with asyncio.timeout(within_s):
                 while line := await self._next_line():
                     lines.append(line)
+                    if not line.startswith("agi_"):
+                        break
         except TimeoutError:
             raise self._broken("too_slow") from None
         return lines
@@ -152,6 +154,8 @@ class Link(asyncio.Protocol):
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _take(self, line: bytes) -> None:
+        if self._ended:
+            return
         text = line.decode("utf-8", "replace")
         if self._in_environment:
             self._in_environment = bool(text)

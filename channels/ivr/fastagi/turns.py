@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.core.model.value import value
-from channels.ivr.fastagi.commands import KEYS
+from channels.ivr.fastagi.commands import KEYS, LETTERS
 from channels.ivr.fastagi.script import GatherKeys, Script
 from channels.ivr.fastagi.switch import Switch
 
@@ -45,6 +45,8 @@ async def speak_and_gather(
     elif not key:
         key = await _say(switch, last, keys, lengths, longest_s)
         key = key or await _first_key(switch, gather.first_digit_s)
+    if key in LETTERS and gather.max_digits == 1:
+        key = await _first_key(switch, gather.first_digit_s)
     if not key:
         return Keyed(digits="", ended="pause")
     if key == "#":
