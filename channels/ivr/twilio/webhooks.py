@@ -108,8 +108,8 @@ def _read_keys(form: Form, most: str) -> Keys | Silence:
         return Keys(digits=digits, ended="hash")
     if not digits:
         return Silence()
-    ended: Ended = "length" if len(digits) >= int(most) else "pause"
-    return Keys(digits=digits, ended=ended)
+    ended: Ended = "pause" if "FinishedOnKey" in form else "hash"  # others of the kind leave the field out
+    return Keys(digits=digits, ended="length" if len(digits) >= int(most) else ended)
 
 
 def _read_transfer(status: str) -> HungUp | TransferFailed:

@@ -256,6 +256,10 @@ class TestMoments:
         came = moment(dialect, turn(fields, most))
         assert came == CallMoment(call_id=SID, event=event, caller=SHOPPER, token=STATE)
 
+    def test_a_provider_that_names_no_finish_is_taken_to_mean_hash(self, dialect: TwilioVoiceDialect) -> None:
+        request = post(TURNS.path, {**CALL, "Digits": "1234"}, most="20", state=STATE)
+        assert moment(dialect, request).event == Keys(digits="1234", ended="hash")
+
     def test_no_word_of_keys_is_silence(self, dialect: TwilioVoiceDialect) -> None:
         assert moment(dialect, post(TURNS.path, CALL, most="20", state=STATE)).event == Silence()
 
