@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from app.core.model.verdict import Outcome
-from channels.sms.twilio.form import parse_form
+from channels.signatures import parse_form
 from channels.sms.twilio.signing import Signatures
 from tests.acceptance.cli.shell import PATIENCE_S, Server, Shell
 from tests.fakes.twilio_rest_server import STARTED_AT, TwilioRestServer
