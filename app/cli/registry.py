@@ -28,6 +28,7 @@ GROUPS: Final = {
     "db": "the database",
     "simulate": "try a channel without an account",
     "caller": "what is kept of callers",
+    "prompts": "what the hotline says",
 }
 
 COMMANDS: Final = (
@@ -56,6 +57,10 @@ COMMANDS: Final = (
     Command("db upgrade", "app.cli.db_upgrade", "bring the database schema up to date"),
     Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
     Command("caller erase", "app.cli.caller_erase", "forget who a telephone number is"),
+    Command("prompts render", "app.cli.prompts_render", "make the clips that are missing"),
+    Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),
+    Command("prompts listen", "app.cli.prompts_listen", "show one clip, and play it"),
+    Command("prompts export", "app.cli.prompts_export", "lay the clips down for a telephone switch"),
     Command("doctor", "app.cli.doctor", "check that this installation can serve"),
     Command("reference", "app.cli.reference", "print the generated reference: settings, outcomes, commands"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,7 @@ class ClipLibrary:
         self._synthesiser = synthesiser
         self._clips: dict[tuple[str, Phrase | Name], Clip] = {}
         self._by_sha: dict[str, Clip] = {}
+        self._sounds: dict[str, bytes] = {}
         self._names: dict[str, str] = {}
         self._wanted: set[str] = set()
         self._asked = asyncio.Event()
@@ -86,9 +87,29 @@ class ClipLibrary:
             self._asked.set()
         return clip
 
+    def known(self) -> Mapping[tuple[str, Phrase | Name], Clip]:
+        """Return every clip there is, by locale and item."""
+        return dict(self._clips)
+
     def find_file(self, sha: str) -> Clip | None:
         """Return the clip whose content has this digest, for a provider that fetches it."""
         return self._by_sha.get(sha)
+
+    def sound(self, sha: str) -> bytes | None:
+        """Return the file of :meth:`find_file`. Prompts are held in memory; a name's file, just made, is read."""
+        clip = self._by_sha.get(sha)
+        if clip is None:
+            return None
+        held = self._sounds.get(sha)
+        return clip.path.read_bytes() if held is None else held
+
+    def switch_name(self, item: Phrase | Name, locale: str) -> str | None:
+        """Return the name under which `prompts export` lays the clip down for a telephone switch, without ending.
+
+        ``zh-CN/verdict-first`` for a phrase, ``zh-CN/name-<digest>`` for a name; None where there is no clip.
+        """
+        clip = self.find(item, locale)
+        return None if clip is None else switch_name(item, locale, clip)
 
     def clips(self, spoken: Spoken, locale: str) -> tuple[Clip | Pause, ...]:
         """Return what is played. What has no clip is left out, and a name's pause with it."""
@@ -126,6 +147,8 @@ class ClipLibrary:
             if clip := self._look(entry):
                 clips[entry.locale, entry.item] = clip
         self._clips, self._by_sha = clips, {clip.sha: clip for clip in clips.values()}
+        prompts = {clip.sha: clip.path for (_, item), clip in clips.items() if isinstance(item, Phrase)}
+        self._sounds = {sha: path.read_bytes() for sha, path in prompts.items()}
 
     def set_names(self, names: Iterable[SpokenName]) -> None:
         """Add names and how they are said."""
@@ -164,25 +187,26 @@ class ClipLibrary:
 
     # -- making clips --------------------------------------------------------------------------------------------
 
-    async def render(self) -> AsyncIterator[ClipMade | ClipFailed]:
+    async def render(self, *, names_only: bool = False) -> AsyncIterator[ClipMade | ClipFailed]:
         """Make what is missing and yield each result; without a synthesiser nothing is made."""
         if self._synthesiser is None:
             return
         async with self._rendering:
             waiting: dict[Path, list[Entry]] = {}
             for entry in self.entries():
-                if (entry.locale, entry.item) not in self._clips:
+                wanted = isinstance(entry.item, Name) or not names_only
+                if wanted and (entry.locale, entry.item) not in self._clips:
                     waiting.setdefault(entry.order.path, []).append(entry)
             orders = [entries[0].order for entries in waiting.values()]
             async for result in self._synthesiser.render(orders):
                 if isinstance(result, ClipMade):
-                    for entry in waiting[result.order.path]:
-                        self._add(entry)
+                    await asyncio.to_thread(self._add, waiting[result.order.path])
                 yield result
 
-    async def render_missing(self) -> tuple[ClipFailed, ...]:
+    async def render_missing(self, *, names_only: bool = False) -> tuple[ClipFailed, ...]:
         """Make what is missing and return what could not be made."""
-        return tuple([result async for result in self.render() if isinstance(result, ClipFailed)])
+        results = self.render(names_only=names_only)
+        return tuple([result async for result in results if isinstance(result, ClipFailed)])
 
     def stale(self) -> tuple[Path, ...]:
         """Return synthetic clips on disk that nothing plays any more. Blocking."""
@@ -210,10 +234,20 @@ class ClipLibrary:
         except (OSError, NotTelephoneSound):  # also one that a power loss cut short: it is made again
             return None
 
-    def _add(self, entry: Entry) -> None:
-        if clip := self._look(entry):
-            self._clips[entry.locale, entry.item] = clip
-            self._by_sha[clip.sha] = clip
+    def _add(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if clip := self._look(entry):
+                if isinstance(entry.item, Phrase):
+                    self._sounds[clip.sha] = clip.path.read_bytes()
+                self._by_sha[clip.sha] = clip
+                self._clips[entry.locale, entry.item] = clip
+
+
+def switch_name(item: Phrase | Name, locale: str, clip: Clip) -> str:
+    """Return where a clip lies for a telephone switch, below the folder of the export and without ending."""
+    return f"{locale}/" + (
+        item.key.replace(".", "-") if isinstance(item, Phrase) else f"name-{clip.sha[:16]}"
+    )
 
 
 def _recorded(path: Path) -> Clip | None:

@@ -1,0 +1,113 @@
+"""The hotline's voice at start-up: the clip library of an installation, and the making of clips beside the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from app.adapters.speech import VOICES, Pyttsx3Synthesiser, identity
+from app.bootstrap.workshop import open_workshop
+from app.core.errors import SpeechUnavailable
+from app.core.model.catalogue import Catalogue
+from app.core.model.label import Brand, Product
+from app.logs import Logger
+from app.settings import Settings
+from app.speech.catalogue import load_books
+from app.speech.inspection import Finding, inspect_clips, inspect_phonemes
+from app.speech.library import CLIPS, ClipLibrary, SpokenName
+
+PROMPTS: Final = Path(__file__).resolve().parents[2] / "voice_prompts"
+_NAMES_AT_ONCE_S: Final = 2.0
+
+
+def clip_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
+    """Return the library, not yet loaded. Raises ``SettingsInvalid`` for prompts that cannot be read. Blocking."""
+    return ClipLibrary(
+        load_books(PROMPTS),
+        folder=settings.data_dir / CLIPS,
+        identities={voice: identity(voice) for voice in VOICES},
+        synthesiser=Pyttsx3Synthesiser(jobs=jobs) if Pyttsx3Synthesiser.installed() else None,
+    )
+
+
+def all_cores() -> int:
+    """Return how many clips a command may render at once; a service renders one, beside its calls."""
+    return max(1, os.cpu_count() or 1)
+
+
+def require_synthesiser() -> None:
+    """Raise ``SpeechUnavailable`` where the extra is not installed."""
+    if not Pyttsx3Synthesiser.installed():
+        raise SpeechUnavailable
+
+
+async def keep_clips(library: ClipLibrary, names: Callable[[], Iterable[SpokenName]], log: Logger) -> None:
+    """Index what is there, make what is missing, and make names as answers want them; runs until cancelled.
+
+    It renders in a child process at low priority, so the service neither waits for it nor slows down.
+    """
+    library.set_names(names())
+    await asyncio.to_thread(library.load)
+    while True:
+        wanted = len(library.missing())
+        try:
+            failed = await library.render_missing()
+        except SpeechUnavailable as error:
+            log.error("clips_not_rendered", error=str(error))  # noqa: TRY400 - a traceback says nothing here
+            failed = ()
+        for failure in failed:
+            log.error("clip_failed", key=failure.order.label, why=failure.why)
+        if wanted:
+            log.info("clips_rendered", wanted=wanted, missing=len(library.missing()))
+        await library.name_wanted()
+        await asyncio.sleep(
+            _NAMES_AT_ONCE_S
+        )  # a brand and its product, or a first morning's brands, are one run
+        library.set_names(names())
+
+
+def spoken_names(catalogue: Catalogue) -> tuple[SpokenName, ...]:
+    """Return the names that answers about the catalogue's labels can hold, and how each is said."""
+    products = {batch.product.id: batch.product for batch in catalogue.batches}
+    return tuple(name for product in products.values() for name in names_of(product, product.brand))
+
+
+def names_of(*owners: Brand | Product) -> tuple[SpokenName, ...]:
+    """Return the names of brands and products; the spoken form is that of the name, not of its English one."""
+    return tuple(
+        SpokenName(text=text, pronunciation=said)
+        for owner in owners
+        for text, said in ((owner.name, owner.spoken_name), (owner.name_en, ""))
+        if text
+    )
+
+
+async def render_names(settings: Settings, names: Iterable[SpokenName]) -> None:
+    """Make the clips of names just entered, where this installation speaks at all; otherwise nothing happens."""
+    if not (settings.data_dir / CLIPS).is_dir() or not Pyttsx3Synthesiser.installed():
+        return
+    library = clip_library(settings)
+    library.set_names(names)
+    await asyncio.to_thread(library.load)
+    await library.render_missing(names_only=True)
+
+
+async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
+    """Return the library loaded, with the names of the database where there is one."""
+    library = clip_library(settings, jobs=jobs)
+    if settings.database_path.exists():
+        async with open_workshop(settings) as workshop:
+            library.set_names(spoken_names(await workshop.catalogues.load()))
+    await asyncio.to_thread(library.load)
+    return library
+
+
+async def inspect(library: ClipLibrary) -> tuple[Finding, ...]:
+    """Return everything that is wrong with clips and prompts; how they sound only where there is a synthesiser."""
+    found = await asyncio.to_thread(lambda: tuple(inspect_clips(library)))
+    if Pyttsx3Synthesiser.installed():
+        found = (*found, *await inspect_phonemes(library.books, Pyttsx3Synthesiser()))
+    return found
