@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from baresip import BaresipError, CallFailed, Event
-from baresip.call import Call, CallState
-from baresip.events import StackEvent
+from baresip import BaresipError, CallFailed
+from baresip.call import Call
 
-from tests.acceptance.ivr.sip_line import LONGEST_LIFE_S, Voice, orders, report, sip_line
+from tests.acceptance.ivr.sip_line import LONGEST_LIFE_S, Voice, arrives, orders, report, sip_line
 from tests.acceptance.ivr.sound import noise, write_clip
 
 
 async def obey(call: Call, voice: Voice, orders: AsyncIterator[Mapping[str, Any]]) -> None:
     """Do what the parent says, one thing after another, each ``after_ms`` milliseconds after it is said."""
     async for order in orders:
-        await asyncio.sleep(order["after_ms"] / 1000)
+        if await arrives(voice.over, order["after_ms"] / 1000):
+            return
         match order["do"]:
             case "keys":
                 report("keying", digits=order["digits"])
@@ -33,9 +33,7 @@ async def obey(call: Call, voice: Voice, orders: AsyncIterator[Mapping[str, Any]
             case "hang_up":
                 await call.hangup()
         report("obeyed", order=order["do"])
-        if (
-            call.state is CallState.CLOSED
-        ):  # a cancellation that comes with the command's completion is lost in it
+        if voice.over.is_set():  # a cancellation that comes with the completion of a command is lost in it
             return
 
 
@@ -44,27 +42,19 @@ async def main() -> None:
     said = aiter(orders())
     config = await anext(said)
     async with asyncio.timeout(LONGEST_LIFE_S), sip_line(config["user"]) as (agent, _):
-        closed = asyncio.Event()
-
-        def on_event(event: StackEvent) -> None:
-            if event.event is Event.CALL_CLOSED:
-                closed.set()
-
         report("ready")
         call = await agent.dial((await anext(said))["to"])
-        call.on(on_event)
+        voice = Voice(call)
         try:
             await call.wait_established()
         except CallFailed as failure:
             report("refused", status=failure.status)
             return
         report("connected")
-        voice = Voice(call)
         voice.heard = []
         listening = asyncio.create_task(voice.listen())
         obeying = asyncio.create_task(obey(call, voice, said))
-        await closed.wait()
-        listening.cancel()
+        await listening  # until the call is over
         obeying.cancel()
         with suppress(asyncio.CancelledError, BaresipError):
             await obeying  # the far end may have hung up while a key was held down

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from baresip import Account, AudioNotActive, AudioRestarted, BaresipError, Config, Runtime
+from baresip import Account, AudioNotActive, AudioRestarted, BaresipError, Config, Event, Runtime
 from baresip.call import Call
+from baresip.events import StackEvent
 from baresip.ua import UserAgent
 
 from tests.acceptance.ivr.sound import RATE, Samples, pad_to_frames
@@ -78,28 +79,33 @@ def report(step: str, /, **facts: object) -> None:
 
 
 class Voice:
-    """The sound of one established call, in both directions. Times are real: a second of sound takes a second."""
+    """The sound of one established call, in both directions. Times are real: a second of sound takes a second.
+
+    The stack tells nobody that sound came or went, so it is asked every 20 ms until the call is ``over``.
+    """
 
     def __init__(self, call: Call) -> None:
         self._audio = call.audio
         self.heard: list[bytes] | None = None  # a list collects what the far end says; None lets it pass
+        self.over = asyncio.Event()
+        call.on(self._on_event)
 
     async def listen(self) -> None:
         """Take what arrives for as long as the call lives; unread sound would be dropped by the stack."""
-        while True:
+        while not await arrives(self.over, _POLL_S):
             try:
                 sound = self._audio.read(65536)
             except (AudioNotActive, AudioRestarted):
                 sound = b""
             if sound and self.heard is not None:
                 self.heard.append(sound)
-            await asyncio.sleep(_POLL_S)
 
     async def play(self, samples: Samples, stop: asyncio.Event | None = None) -> int:
         """Say samples to the far end until they have left or ``stop`` is set; return the milliseconds said."""
+        stop = stop or asyncio.Event()
         sound = pad_to_frames(samples).tobytes()
         sent = 0
-        while not (stop is not None and stop.is_set()):
+        while not stop.is_set():
             try:
                 room = _AHEAD - self._audio.info().tx_buffered
                 if sent < len(sound) and room > 0:
@@ -108,22 +114,26 @@ class Voice:
                     return _ms(sent)
             except (AudioNotActive, AudioRestarted):
                 pass  # between two descriptions of the session; what was lost is missing in the recording
-            await _wait(stop, _POLL_S)
+            await arrives(stop, _POLL_S)
         left = 0
         with suppress(AudioNotActive, AudioRestarted):
             left = self._audio.info().tx_buffered
             self._audio.flush_tx()
         return _ms(sent - left)
 
+    def _on_event(self, event: StackEvent) -> None:
+        if event.event is Event.CALL_CLOSED:
+            self.over.set()
+
+
+async def arrives(event: asyncio.Event, within_s: float) -> bool:
+    """Wait for the event, at most that long; return whether it came. An event that is set costs no time."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
 
 def _ms(size: int) -> int:
     return size * 1000 // (2 * RATE)
-
-
-async def _wait(stop: asyncio.Event | None, seconds: float) -> None:
-    if stop is None:
-        await asyncio.sleep(seconds)
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()

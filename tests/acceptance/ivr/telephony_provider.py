@@ -24,7 +24,7 @@ from baresip.call import Call
 from baresip.events import StackEvent
 
 from tests.acceptance.ivr import twiml
-from tests.acceptance.ivr.sip_line import LONGEST_LIFE_S, Voice, orders, report, sip_line
+from tests.acceptance.ivr.sip_line import LONGEST_LIFE_S, Voice, arrives, orders, report, sip_line
 from tests.acceptance.ivr.sound import RATE, Samples, read_clip, tone
 from tests.acceptance.ivr.telephony import WITHHELD_USER
 from tests.acceptance.ivr.webhooks import NoAnswer, Webhooks
@@ -72,7 +72,6 @@ class Conversation:
         self._keys: asyncio.Queue[str] = asyncio.Queue()
         self._pressed = asyncio.Event()
         self._flowing = asyncio.Event()
-        self._closed = asyncio.Event()
         self._url = str(config["voice_url"])
         self._asking: asyncio.Task[bytes] | None = None
         self._recording: twiml.Record | None = None
@@ -85,7 +84,7 @@ class Conversation:
         self._emit("ringing", caller=self._from, call_sid=self._sid)
         talk = asyncio.create_task(self._talk())
         listening = asyncio.create_task(self._voice.listen())
-        closed = asyncio.create_task(self._closed.wait())
+        closed = asyncio.create_task(self._voice.over.wait())
         await asyncio.wait({talk, closed}, return_when=asyncio.FIRST_COMPLETED)
         if closed.done():
             self._emit("caller_gone")
@@ -93,11 +92,11 @@ class Conversation:
         with suppress(asyncio.CancelledError):
             await talk
         if not closed.done():
-            await asyncio.sleep(_LAST_PACKETS_S)
+            await arrives(self._voice.over, _LAST_PACKETS_S)
             with suppress(BaresipError):
                 await self._call.hangup()
             await closed
-        listening.cancel()
+        await listening
         if self._asking is not None:
             await asyncio.wait({self._asking})
         await self._tell_the_end()
@@ -130,8 +129,7 @@ class Conversation:
         if self._answered_at is None:
             await self._call.answer()
             await self._call.wait_established()
-            with suppress(TimeoutError):  # what is said before both ends are set up is lost
-                await asyncio.wait_for(self._flowing.wait(), _SETTLE_S)
+            await arrives(self._flowing, _SETTLE_S)  # what is said before both ends are set up is lost
             self._answered_at = time.monotonic()
             self._emit("answered")
             await self._voice.play(np.zeros(_FIRST_SILENCE_MS * RATE // 1000, dtype=np.int16))
@@ -327,9 +325,7 @@ class Conversation:
         return np.frombuffer(b"".join(self._voice.heard or []), dtype=np.int16)
 
     def _on_event(self, event: StackEvent) -> None:
-        if event.event is Event.CALL_CLOSED:
-            self._closed.set()
-        elif event.event is Event.CALL_RTPESTAB:
+        if event.event is Event.CALL_RTPESTAB:
             self._flowing.set()
         elif event.event is Event.CALL_DTMF_START and event.text:
             self._emit("key", key=event.text)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.acceptance.ivr.conftest import Dial
 from tests.acceptance.ivr.hearing import HEARD, NOT_HEARD, best_match, find_clips, sounding_s
 from tests.acceptance.ivr.telephony import (
     CALLED,
@@ -213,19 +213,18 @@ async def test_what_cannot_be_executed_is_a_fault(calls: Calls) -> None:
     assert calls["no clip"].faults[0].endswith("is 'text/plain', not audio (13420)")
 
 
-async def test_a_webhook_that_nobody_serves_is_tried_twice(tmp_path: Path) -> None:
-    made = await call("http://127.0.0.1:9/voice", TOKEN, [], folder=tmp_path, faults_expected=True)
+async def test_a_webhook_that_nobody_serves_is_tried_twice(dial: Dial) -> None:
+    made = await dial("http://127.0.0.1:9/voice", TOKEN, [], faults_expected=True)
     assert [step.facts["attempt"] for step in made.named("webhook")] == [1, 2]
     assert made.faults == ("the webhook could not be connected to",)
 
 
-async def test_a_script_that_cannot_be_followed_fails(tmp_path: Path) -> None:
+async def test_a_script_that_cannot_be_followed_fails(dial: Dial) -> None:
     async with running_toy_hotline() as toy:
         with pytest.raises(AssertionError, match="the call ended before"):
-            await call(
+            await dial(
                 f"{toy.public}/refusing",
                 TOKEN,
                 [Keys(digits="1", at=listening())],
-                folder=tmp_path,
                 reach={toy.public: toy.origin},
             )
