@@ -29,7 +29,6 @@ from channels.ivr.fastagi.script import (
     Wait,
     read_script,
 )
-from channels.ivr.fastagi.sounds import find_lengths
 from channels.ivr.fastagi.switch import Switch
 from channels.ivr.fastagi.turns import speak, speak_and_gather
 from channels.ivr.settings import FastAgiOptions
@@ -224,8 +223,7 @@ class Call:
         if isinstance(wait, RecordReport):
             await self._speak(script)
             return await self._record(wait)
-        lengths = await find_lengths(self._desk.options.sounds, _sounds(script))
-        keyed = await speak_and_gather(self._switch, script, wait, lengths, pace.unknown_prompt_s)
+        keyed = await speak_and_gather(self._switch, script, wait, pace.unknown_prompt_s)
         if not keyed.digits and keyed.ended == "pause":
             return {"event": "silence"}, ""
         return {"event": "keys", "ended": keyed.ended}, keyed.digits
@@ -242,8 +240,7 @@ class Call:
         return ({"event": "recorded"}, wait.name) if taken.said else ({"event": "silence"}, "")
 
     async def _speak(self, script: Script) -> None:
-        lengths = await find_lengths(self._desk.options.sounds, _sounds(script))
-        await speak(self._switch, script, lengths, self._desk.pace.unknown_prompt_s)
+        await speak(self._switch, script, self._desk.pace.unknown_prompt_s)
 
     # -- endings -------------------------------------------------------------------------------------------------
 
@@ -283,7 +280,3 @@ class Call:
         if self._is_open:
             self._is_open = False
             await self._bring({"event": "hung_up"}, within_s=pace.parting_s)
-
-
-def _sounds(script: Script) -> list[str]:
-    return [item for item in script.say if isinstance(item, str)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from app.core.errors import Undecodable
 from app.core.model.value import value
@@ -15,7 +15,8 @@ _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,150}")
 _NUMBER: Final = re.compile(r"\+?[0-9]{1,20}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_=.~-]{0,900}")  # GET VARIABLE cuts at 1023 octets
 _MOST_ITEMS: Final = 300
-_LONGEST_SOUND: Final = 200
+_LONGEST_SOUND: Final = 200  # characters
+_LONGEST_SOUND_MS: Final = 600_000
 _LONGEST_PAUSE_MS: Final = 10_000
 _MOST_DIGITS: Final = 64
 
@@ -54,10 +55,15 @@ Wait = GatherKeys | RecordReport | PutThrough | EndCall
 
 @value
 class Script:
-    """``say`` holds names of sounds and pauses in milliseconds; ``state`` comes back with the next turn."""
+    """``say`` holds names of sounds and pauses in milliseconds; ``state`` comes back with the next turn.
+
+    Before keys are gathered, one that is pressed stops the speech and counts, except during the first ``deaf`` items.
+    ``lengths_ms`` tells how long sounds are, where that is known.
+    """
 
     say: tuple[str | int, ...]
-    interruptible: bool
+    deaf: int
+    lengths_ms: Mapping[str, int]
     wait: Wait
     state: str
 
@@ -66,13 +72,47 @@ def read_script(body: bytes) -> Script:
     """Return the script in a response's body. Raises ``Undecodable``."""
     try:
         told = json.loads(body)
-        say = tuple(_item(item) for item in told["say"])
-        state, interruptible = told["state"], told.get("interruptible", True)
-        if len(say) > _MOST_ITEMS or not _TOKEN.fullmatch(state) or not isinstance(interruptible, bool):
+        say, state = tuple(_item(item) for item in told["say"]), told["state"]
+        if len(say) > _MOST_ITEMS or not _TOKEN.fullmatch(state):
             raise ValueError("out of bounds")
-        return Script(say=say, interruptible=interruptible, wait=_wait(told["then"]), state=state)
+        lengths = {
+            str(name): _count(ms, _LONGEST_SOUND_MS) for name, ms in told.get("lengths_ms", {}).items()
+        }
+        deaf = _count(told["deaf"], _MOST_ITEMS) if told.get("deaf") else 0
+        return Script(say=say, deaf=deaf, lengths_ms=lengths, wait=_wait(told["then"]), state=state)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise Undecodable("This is no script for a switch.") from error
+
+
+def write_script(script: Script) -> bytes:
+    """Return the body that :func:`read_script` reads; equal scripts give equal bytes."""
+    told = {
+        "say": script.say,
+        "deaf": script.deaf,
+        "lengths_ms": dict(script.lengths_ms),
+        "then": _told(script.wait),
+        "state": script.state,
+    }
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _told(wait: Wait) -> dict[str, str | int]:
+    match wait:
+        case GatherKeys():
+            return {
+                "do": "gather",
+                "max_digits": wait.max_digits,
+                "first_digit_s": wait.first_digit_s,
+                "between_s": wait.between_s,
+            }
+        case RecordReport():
+            return {"do": "record", "max_s": wait.max_s, "name": wait.name}
+        case PutThrough():
+            return {"do": "transfer", "to": wait.number}
+        case EndCall():
+            return {"do": "hangup"}
+        case _:
+            assert_never(wait)
 
 
 def _item(item: object) -> str | int:

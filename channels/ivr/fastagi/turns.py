@@ -6,7 +6,6 @@ from whatever command was running, and the rest is collected at once by GET DATA
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from app.core.model.value import value
@@ -27,24 +26,27 @@ class Keyed:
     ended: str
 
 
-async def speak(switch: Switch, script: Script, lengths: Mapping[str, float], longest_s: float) -> str:
-    """Speak a script that waits for no key; return the key that stopped it, or "", where one may."""
-    return await _say(switch, script.say, KEYS if script.interruptible else "", lengths, longest_s)
+async def speak(switch: Switch, script: Script, longest_s: float) -> None:
+    """Speak a script that gathers no keys: nothing stops it, so that no stray key costs the caller the verdict.
+
+    ``longest_s`` is for sounds whose length is not told.
+    """
+    await _say(switch, script, script.say, "", longest_s)
 
 
-async def speak_and_gather(
-    switch: Switch, script: Script, gather: GatherKeys, lengths: Mapping[str, float], longest_s: float
-) -> Keyed:
+async def speak_and_gather(switch: Switch, script: Script, gather: GatherKeys, longest_s: float) -> Keyed:
     """Speak, then take keys; one pressed meanwhile stops the speech and counts."""
-    keys = KEYS if script.interruptible else ""
-    items, last = (script.say[:-1], script.say[-1:]) if keys else (script.say, ())
-    key = await _say(switch, items, keys, lengths, longest_s)
-    if not key and last and isinstance(last[0], str):
-        length_s = lengths.get(last[0], longest_s)
-        key = await switch.play_and_wait(last[0], wait_s=gather.first_digit_s, length_s=length_s)
+    await _say(switch, script, script.say[: script.deaf], "", longest_s)
+    items = script.say[script.deaf :]
+    last = items[-1] if items else 0
+    if isinstance(last, str):
+        items = items[:-1]
+    key = await _say(switch, script, items, KEYS, longest_s)
+    if not key and isinstance(last, str):
+        length_s = _length_s(script, last, longest_s)
+        key = await switch.play_and_wait(last, wait_s=gather.first_digit_s, length_s=length_s)
     elif not key:
-        key = await _say(switch, last, keys, lengths, longest_s)
-        key = key or await _first_key(switch, gather.first_digit_s)
+        key = await _first_key(switch, gather.first_digit_s)
     if key in LETTERS and gather.max_digits == 1:
         key = await _first_key(switch, gather.first_digit_s)
     if not key:
@@ -55,20 +57,21 @@ async def speak_and_gather(
 
 
 async def _say(
-    switch: Switch, items: tuple[str | int, ...], keys: str, lengths: Mapping[str, float], longest_s: float
+    switch: Switch, script: Script, items: tuple[str | int, ...], keys: str, longest_s: float
 ) -> str:
-    spoken = False
+    """Play sounds and pauses in their order; return the key of ``keys`` that stopped them, or ""."""
     for item in items:
         if isinstance(item, str):
-            key = await switch.play(item, keys, length_s=lengths.get(item, longest_s))
-            spoken = True
+            key = await switch.play(item, keys, length_s=_length_s(script, item, longest_s))
         else:
             key = await switch.wait(item / 1000)
-            if key == "#" and not spoken:
-                key = ""  # belongs to the entry before, which had ended by its length
         if key and key in keys:
             return key
     return ""
+
+
+def _length_s(script: Script, sound: str, longest_s: float) -> float:
+    return script.lengths_ms[sound] / 1000 if sound in script.lengths_ms else longest_s
 
 
 async def _first_key(switch: Switch, seconds: float) -> str:

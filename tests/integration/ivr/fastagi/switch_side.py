@@ -36,19 +36,15 @@ CODE = "88005555350123456789"
 Answer = OutboundResponse | Callable[[InboundRequest], Awaitable[OutboundResponse]]
 
 
-def script(
-    *say: str | int, state: str = "s1", interruptible: bool = True, **then: object
-) -> OutboundResponse:
+def script(*say: str | int, state: str = "s1", deaf: int = 0, **then: object) -> OutboundResponse:
     """A response that says and then waits: ``do=...`` and the fields of that wait."""
-    body = {"say": say, "interruptible": interruptible, "then": then, "state": state}
+    body = {"say": say, "deaf": deaf, "then": then, "state": state}
     return OutboundResponse(status=200, body=json.dumps(body).encode())
 
 
-def gather(
-    *say: str | int, most: int = 20, state: str = "s1", interruptible: bool = True
-) -> OutboundResponse:
+def gather(*say: str | int, most: int = 20, state: str = "s1", deaf: int = 0) -> OutboundResponse:
     then = {"do": "gather", "max_digits": most, "first_digit_s": 8, "between_s": 5}
-    return script(*say, state=state, interruptible=interruptible, **then)
+    return script(*say, state=state, deaf=deaf, **then)
 
 
 BYE = script("zh-CN/goodbye", state="end", do="hangup")

@@ -302,9 +302,9 @@ async def test_at_the_end_of_the_service_a_call_gets_its_answer_and_is_left_to_t
         async def rest_of_the_call() -> None:
             side.send("200 result=56 endpos=100")
             await side.expect('GET DATA "" 5000 19', "200 result=8005")
-            await side.expect('STREAM FILE yanzhen/zh-CN/verdict "0123456789*#"', "200 result=0 endpos=8000")
+            await side.expect('STREAM FILE yanzhen/zh-CN/verdict ""', "200 result=0 endpos=8000")
             await side.expect("WAIT FOR DIGIT 300", "200 result=0")
-            await side.expect('STREAM FILE yanzhen/zh-CN/menu "0123456789*#"', "200 result=0 endpos=8000")
+            await side.expect('STREAM FILE yanzhen/zh-CN/menu ""', "200 result=0 endpos=8000")
             await side.expect("SET VARIABLE YANZHEN_STATUS STOPPED", "200 result=1")
             with pytest.raises(Closed):
                 await side.command()
