@@ -101,7 +101,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMade:
-    """Somebody told of something suspicious; ``recording`` names what they said, ``entry`` the code they asked about."""
+    """Somebody told of something suspicious; ``recording`` names what they said, ``entry`` the code it is about."""
 
     call_id: str
     account: str

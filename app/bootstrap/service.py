@@ -114,7 +114,7 @@ async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
         housekeeper = asyncio.create_task(_keep_house(base.storage, clock, journal))
         parts.push_async_callback(_end, housekeeper)
         _spare_the_collector(parts)
-        log.info("listening", host=settings.host, port=server.port, channels=settings.channels)
+        log.info("listening", host=settings.host, port=server.port, channels=_names(adapters))
         yield RunningService(port=server.port, adapters=adapters, storage=base.storage)
         log.info("draining", seconds=settings.drain_seconds)
 
@@ -150,7 +150,7 @@ async def _open_channels(
     calls = AiohttpCalls()
     parts.push_async_callback(calls.close)
     places = PhoneNumberPlaces()
-    if SMS in settings.channels:
+    if SMS in settings.channels and settings.sms.any_provider:
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
     adapters = _load_channels(settings, _context(settings, base, wording, places, calls))
     asking = Asking(
@@ -282,6 +282,11 @@ def _open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> _Keys:
         return _Keys(recogniser=CodebookRecogniser(refuse), identities=passing, sealing=sealing)
     sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
     return _Keys(recogniser=CodebookRecogniser(key_file.load), identities=identities, sealing=sealing)
+
+
+def _names(adapters: tuple[ChannelAdapter, ...]) -> tuple[str, ...]:
+    """Return the channels that have an address or a listener, each once."""
+    return tuple(dict.fromkeys(adapter.manifest.name for adapter in adapters))
 
 
 def _context(

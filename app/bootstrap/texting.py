@@ -19,13 +19,8 @@ _DEMO_TOKEN_FILE: Final = "demo-sms-token"  # noqa: S105 - the name of the file
 
 
 def sms_settings(settings: Settings) -> SmsSettings:
-    """Return the providers that are set up. Raises ``SettingsInvalid`` where the channel has none."""
+    """Return the providers that are set up; without any the channel has no address."""
     sms = settings.sms
-    if SMS in settings.channels and not sms.any_provider:
-        raise SettingsInvalid(
-            "channels: sms is named, but no provider is set up. Set sms.twilio.auth_tokens, sms.kannel.secret, "
-            "sms.smpp.host or sms.gateway.files (channels/sms/README.md), or take sms out."
-        )
     return SmsSettings(
         twilio=_twilio(settings) if sms.twilio.auth_tokens else None,
         kannel=_kannel(settings) if sms.kannel.secret else None,

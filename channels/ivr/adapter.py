@@ -1,4 +1,4 @@
-"""The hotline as a channel: what a dialect brings moves the dialogue one step. One adapter a provider, all called ``ivr``.
+"""The hotline as a channel: what a dialect brings moves the dialogue one step. One adapter a provider, all ``ivr``.
 
 The state comes back with every turn, sealed for its call, so any machine can answer; nothing is remembered here.
 """

@@ -56,7 +56,7 @@ class CallDialect(Protocol):
         ...
 
     def encode(self, request: InboundRequest, actions: tuple[Action, ...], token: str) -> OutboundResponse:
-        """Return what the provider is to do. ``actions`` hold no ``Verify``; ``token`` comes back with the next turn."""
+        """Return what the provider is to do. ``actions`` hold no ``Verify``; ``token`` comes back with the next."""
         ...
 
     def acknowledge(self, request: InboundRequest) -> OutboundResponse:

@@ -1,4 +1,4 @@
-"""What the hotline is set up with, as plain values; app/settings.py holds the tree they come from."""
+"""What the hotline is set up with, as plain values; app/settings holds the tree they come from."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_only_the_clock_adapter_reads_the_clock() -> None:
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    assert found(PRODUCT, ENVIRONMENT, but=("app/settings.py",)) == []
+    assert found(PRODUCT, ENVIRONMENT, but=("app/settings/tree.py",)) == []
 
 
 def test_no_test_sleeps_mocks_or_skips() -> None:

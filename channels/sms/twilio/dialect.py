@@ -28,7 +28,7 @@ _IDEMPOTENCY_HEADER: Final = "i-twilio-idempotency-token"
 
 # The signature runs names and values together without a mark between them, so whoever has a signed form can cut it
 # anew. An id of exactly this shape cannot be cut shorter or longer, and a cut form is still the same message.
-_SID: Final = re.compile(r"[SM]M[0-9a-f]{32}")
+_SID: Final = re.compile(r"[SM]M[0-9A-Za-z]{32}")
 _ALIAS: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _REPLY_ID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _NOT_XML: Final = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2

@@ -16,8 +16,7 @@ _GATEWAY = {"GATEWAY__FILES": "alibaba", "GATEWAY__SECRETS": "secret-of-an-unluc
 _SMPP = {"SMPP__HOST": "127.0.0.1", "SMPP__SYSTEM_ID": "yanzhen"}
 
 CASES = [
-    ({}, "sms.twilio.auth_tokens"),
-    ({"TWILIO__AUTH_TOKENS": "file:/dev/null"}, "no provider"),
+    ({"TWILIO__AUTH_TOKENS": "file:/dev/null"}, "sms.twilio.auth_tokens: names an empty file"),
     ({"TWILIO__AUTH_TOKENS": "file:/nowhere/token"}, "sms.twilio.auth_tokens: names a file"),
     ({"TWILIO__AUTH_TOKENS": "Schlüssel"}, "sms.twilio.auth_tokens"),
     ({"KANNEL__SECRET": "with/slash"}, "sms.kannel.secret"),
