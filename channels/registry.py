@@ -14,6 +14,7 @@ CHANNELS: Final = {
     "web": "channels.web.pages:make_adapters",
     "api": "channels.web.api:make_adapters",
     "sms": "channels.sms.adapter:make_adapters",
+    "ivr": "channels.ivr.adapter:make_adapters",
 }
 
 

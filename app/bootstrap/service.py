@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +30,7 @@ from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
 from app.bootstrap.conversations import Service, conversations, listening
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
 from app.core.engine import EngineLimits, VerificationEngine
 from app.core.errors import KeyFileInvalid, KeyMissing, SettingsInvalid, StoreUnavailable
@@ -150,9 +151,11 @@ async def _open_channels(
     calls = AiohttpCalls()
     parts.push_async_callback(calls.close)
     places = PhoneNumberPlaces()
-    if SMS in settings.channels and settings.sms.any_provider:
+    hotline = await open_hotline(settings, lambda: base.engine.catalogue, base.log, parts)
+    if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
-    adapters = _load_channels(settings, _context(settings, base, wording, places, calls))
+    own = {SMS: sms_settings(settings), IVR: hotline}
+    adapters = _load_channels(settings, _context(settings, base, wording, places, calls, own))
     asking = Asking(
         engine=base.engine,
         throttle=_throttle(settings, base.clock, base.logs),
@@ -290,7 +293,12 @@ def _names(adapters: tuple[ChannelAdapter, ...]) -> tuple[str, ...]:
 
 
 def _context(
-    settings: Settings, base: _Foundation, wording: Wording, places: Places, calls: HttpCalls
+    settings: Settings,
+    base: _Foundation,
+    wording: Wording,
+    places: Places,
+    calls: HttpCalls,
+    own: Mapping[str, object],
 ) -> ChannelContext:
     engine = base.engine
     return ChannelContext(
@@ -302,7 +310,7 @@ def _context(
         lengths=lambda: engine.catalogue.lengths,
         places=places,
         calls=calls,
-        settings={SMS: sms_settings(settings)},
+        settings=own,
     )
 
 

@@ -15,7 +15,7 @@ from channels.sms.settings import GatewayOptions, KannelOptions, SmppOptions, Sm
 from channels.wording.reply import Wording
 
 SMS: Final = "sms"
-_DEMO_TOKEN_FILE: Final = "demo-sms-token"  # noqa: S105 - the name of the file
+_DEMO_TOKEN_FILE: Final = "demo-phone-token"  # noqa: S105 - the name of the file
 
 
 def sms_settings(settings: Settings) -> SmsSettings:
@@ -54,7 +54,7 @@ def _official_domain(public_url: str) -> str:
 def make_demo_provider(settings: Settings) -> Settings:
     """Return the settings with a provider to play: a token in the data folder that nobody else knows."""
     path = settings.data_dir / _DEMO_TOKEN_FILE
-    if not settings.sms.any_provider and not path.exists():
+    if not _any_provider(settings) and not path.exists():
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(secrets.token_hex(16))
     return with_demo_provider(settings)
@@ -63,9 +63,13 @@ def make_demo_provider(settings: Settings) -> Settings:
 def with_demo_provider(settings: Settings) -> Settings:
     """Return the settings, with the demonstration's provider where it was made and none is set up."""
     path = settings.data_dir / _DEMO_TOKEN_FILE
-    if settings.sms.any_provider or not path.exists():
+    if _any_provider(settings) or not path.exists():
         return settings
-    return settings.with_texts_by_token(path.read_text(encoding="ascii").strip())
+    return settings.with_phones_by_token(path.read_text(encoding="ascii").strip())
+
+
+def _any_provider(settings: Settings) -> bool:
+    return settings.sms.any_provider or settings.ivr.any_provider
 
 
 def warn_of_idle_settings(settings: Settings, log: Logger) -> None:

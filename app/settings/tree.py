@@ -24,7 +24,14 @@ from pydantic_settings import (
 )
 
 from app.core.errors import SettingsInvalid
-from app.settings.parts import EngineSettings, IvrSettings, SmsSettings, ThrottleSettings, TwilioSettings
+from app.settings.parts import (
+    EngineSettings,
+    IvrSettings,
+    SmsSettings,
+    ThrottleSettings,
+    TwilioSettings,
+    VoiceTwilioSettings,
+)
 from app.settings.types import LOOPBACK, DatabaseUrl, Level, Names, Networks, Origin, Zone
 
 PREFIX: Final = "YANZHEN_"
@@ -74,7 +81,8 @@ class Settings(BaseSettings):
         "auto", description="Log lines as JSON or as columns; auto shows columns on a terminal."
     )
     log_level: Level = Field("info", description="The least severe log lines that are written.")
-    channels: Names = Field(("web", "api", "sms"),
+    channels: Names = Field(
+        ("web", "api", "sms", "ivr"),
         description="The channels that are served, by name; one that needs a provider waits until it has one.",
     )
     trusted_proxies: Networks = Field(
@@ -104,10 +112,16 @@ class Settings(BaseSettings):
         """True where only this machine could open the address in a QR code."""
         return _LOOPBACK_URL.match(self.public_url) is not None
 
-    def with_texts_by_token(self, token: str) -> Settings:
-        """Return these settings with texts through Twilio, under this auth token alone."""
-        twilio = TwilioSettings(auth_tokens=(SecretStr(token),))
-        return self.model_copy(update={"sms": self.sms.model_copy(update={"twilio": twilio})})
+    def with_phones_by_token(self, token: str) -> Settings:
+        """Return these settings with texts and calls through Twilio, under this auth token alone."""
+        tokens = (SecretStr(token),)
+        texts, calls = TwilioSettings(auth_tokens=tokens), VoiceTwilioSettings(auth_tokens=tokens)
+        return self.model_copy(
+            update={
+                "sms": self.sms.model_copy(update={"twilio": texts}),
+                "ivr": self.ivr.model_copy(update={"twilio": calls}),
+            }
+        )
 
     @classmethod
     def settings_customise_sources(

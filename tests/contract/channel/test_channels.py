@@ -78,7 +78,7 @@ async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest
 
 async def test_an_unknown_channel_is_named_with_the_known_ones() -> None:
     service = await start_sample_service()
-    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, sms, web"):
+    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, ivr, sms, web"):
         load_channels(("carrier_pigeon",), service.context)
     await service.engine.close()
 
