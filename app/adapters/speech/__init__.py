@@ -64,21 +64,22 @@ class Pyttsx3Synthesiser:
 
     async def render(self, orders: Sequence[ClipOrder]) -> AsyncIterator[ClipMade | ClipFailed]:
         """Make the clips. Raises ``SpeechUnavailable`` where no child starts."""
-        results: asyncio.Queue[ClipMade | ClipFailed | BaseException] = asyncio.Queue()
+        results: asyncio.Queue[ClipMade | ClipFailed | SpeechUnavailable] = asyncio.Queue()
         waiting = iter(orders)
-        tasks = [
-            asyncio.create_task(_render_all(waiting, results)) for _ in range(min(self._jobs, len(orders)))
-        ]
+        children = [_Child() for _ in range(min(self._jobs, len(orders)))]
+        tasks = [asyncio.create_task(_render_all(child, waiting, results)) for child in children]
         try:
             for _ in orders:
                 result = await results.get()
-                if isinstance(result, BaseException):
+                if isinstance(result, SpeechUnavailable):
                     raise result
                 yield result
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for child in children:
+                await child.stop()
 
     async def phonemes(self, texts: Sequence[str], voice: str) -> Sequence[str]:
         """Return the pronunciation of each text, in IPA. Raises ``SpeechUnavailable``."""
@@ -124,13 +125,16 @@ class _Child:
         return answer
 
     async def stop(self) -> None:
-        """End the child, whatever it is doing."""
-        child, self._running = self._running, None
+        """End the child, whatever it is doing. May be repeated after a cancellation."""
+        child = self._running
         if child is None:
             return
         with suppress(ProcessLookupError):
             child.kill()
+        if child.stdin is not None:
+            child.stdin.close()
         await child.wait()
+        self._running = None
 
     async def _start(self) -> Process:
         try:
@@ -149,16 +153,15 @@ class _Child:
 
 
 async def _render_all(
-    orders: Iterator[ClipOrder], results: asyncio.Queue[ClipMade | ClipFailed | BaseException]
+    child: _Child,
+    orders: Iterator[ClipOrder],
+    results: asyncio.Queue[ClipMade | ClipFailed | SpeechUnavailable],
 ) -> None:
-    child = _Child()
     try:
         for order in orders:
             results.put_nowait(await _render(child, order))
     except SpeechUnavailable as error:
         results.put_nowait(error)
-    finally:
-        await child.stop()
 
 
 async def _render(child: _Child, order: ClipOrder) -> ClipMade | ClipFailed:
