@@ -136,6 +136,7 @@ class ChannelContext:
     public_url: str
     timezone: str
     lengths: Callable[[], frozenset[int]]  # the live code lengths, imports included
+    issued_lengths: Callable[[], frozenset[int]]  # those that labels in the record really have
     places: Places
     calls: HttpCalls
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -121,6 +121,7 @@ def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:
         public_url=settings.public_url,
         timezone=settings.timezone,
         lengths=lambda: PRESET_LENGTHS,
+        issued_lengths=lambda: PRESET_LENGTHS,
         places=PhoneNumberPlaces(),
         calls=AiohttpCalls(),
     )

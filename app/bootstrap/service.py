@@ -308,6 +308,7 @@ def _context(
         public_url=settings.public_url,
         timezone=settings.timezone,
         lengths=lambda: engine.catalogue.lengths,
+        issued_lengths=lambda: engine.catalogue.issued_lengths,
         places=places,
         calls=calls,
         settings=own,

@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.speech.catalogue import load_books
 from app.speech.inspection import Finding, inspect_clips, inspect_phonemes
 from app.speech.library import CLIPS, ClipLibrary, SpokenName
+from app.speech.ports import ClipFailed
 
 PROMPTS: Final = Path(__file__).resolve().parents[2] / "voice_prompts"
 _NAMES_AT_ONCE_S: Final = 2.0
@@ -85,14 +86,14 @@ def names_of(*owners: Brand | Product) -> tuple[SpokenName, ...]:
     )
 
 
-async def render_names(settings: Settings, names: Iterable[SpokenName]) -> None:
-    """Make the clips of names just entered, where this installation speaks at all; otherwise nothing happens."""
+async def render_names(settings: Settings, names: Iterable[SpokenName]) -> tuple[ClipFailed, ...]:
+    """Make the clips of names just entered, where this installation speaks at all; return those that failed."""
     if not (settings.data_dir / CLIPS).is_dir() or not Pyttsx3Synthesiser.installed():
-        return
+        return ()
     library = clip_library(settings)
     library.set_names(names)
     await asyncio.to_thread(library.load)
-    await library.render_missing(names_only=True)
+    return await library.render_missing(names_only=True)
 
 
 async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:

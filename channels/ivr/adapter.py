@@ -53,6 +53,7 @@ class IvrAdapter:
         self._identities = context.identities
         self._places = context.places
         self._lengths = context.lengths
+        self._issued_lengths = context.issued_lengths
         self._wording = context.wording
         self._settings = settings
 
@@ -146,7 +147,7 @@ class IvrAdapter:
         settings = self._settings
         return Rules(
             wording=self._wording,
-            lengths=self._lengths(),
+            lengths=self._issued_lengths(),  # an entry ends at the longest that a label can have
             operator=bool(settings.operator),
             recording=settings.record_reports,
             brand_lines=settings.brand_lines,

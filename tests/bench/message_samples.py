@@ -84,6 +84,7 @@ def context_of(identities: KeyedIdentities, lengths: Callable[[], frozenset[int]
         public_url=_PUBLIC_URL,
         timezone=TIMEZONE,
         lengths=lengths,
+        issued_lengths=lengths,
         places=places,
         calls=AiohttpCalls(),  # opens nothing before its first call
     )

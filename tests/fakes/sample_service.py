@@ -228,6 +228,7 @@ async def start_sample_service(
         public_url=public_url,
         timezone="Asia/Shanghai",
         lengths=lambda: engine.catalogue.lengths,
+        issued_lengths=lambda: engine.catalogue.issued_lengths,
         places=FakePlaces(),
         calls=FakeCalls(),
         settings=settings or {},

@@ -35,6 +35,8 @@ class StateEvent:
 class Catalogue:
     """A snapshot. ``version`` grows with every change that any process commits.
 
+    ``lengths`` are those a code may have; ``issued_lengths`` those that labels really have.
+
     ``batches`` are sorted by first serial and do not overlap; ``spans`` holds, for a batch with events, its
     state spans sorted by serial. ``key_checks`` maps a key's name to the check value stored beside the data.
     """
@@ -45,6 +47,7 @@ class Catalogue:
     key_checks: Mapping[str, str] = field(default_factory=dict)
     lengths: frozenset[int] = PRESET_LENGTHS
     imported_lengths: frozenset[int] = frozenset()
+    issued_lengths: frozenset[int] = PRESET_LENGTHS
     _firsts: tuple[int, ...] = ()
 
     @staticmethod
@@ -65,6 +68,7 @@ class Catalogue:
             key_checks=key_checks or {},
             lengths=PRESET_LENGTHS | imported,
             imported_lengths=imported,
+            issued_lengths=frozenset(batch.digits or batch.layout for batch in ordered) or PRESET_LENGTHS,
             _firsts=tuple(batch.first_serial for batch in ordered),
         )
 

@@ -159,6 +159,7 @@ class ServiceLife:
             public_url=PUBLIC_URL,
             timezone=world.settings.timezone,
             lengths=lambda: engine.catalogue.lengths,
+            issued_lengths=lambda: engine.catalogue.issued_lengths,
             places=world.places,
             calls=FakeCalls(),
         )
