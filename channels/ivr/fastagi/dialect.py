@@ -15,6 +15,7 @@ from app.speech.library import switch_name
 from app.speech.spoken import Pause, Phrase
 from channels.abilities import Listener
 from channels.base import Clock, InboundRequest, OutboundResponse, Refusal, RefusalKind, Route
+from channels.ivr import phrases
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer
 from channels.ivr.dialect import CallEnded, CallMoment, ClipWanted
 from channels.ivr.events import Event, HungUp, Keys, Recorded, Silence, Started, TransferFailed
@@ -31,15 +32,17 @@ from channels.ivr.fastagi.script import (
 )
 from channels.ivr.fastagi.server import FastAgiListener
 from channels.ivr.settings import IvrSettings
+from channels.wording.locales import resolve_locale
+from channels.wording.spoken import spoken_forms
+from channels.wording.variants import Variant
 
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,20}")
 _MARKS: Final = re.compile(r"[\s\-().]")
 _WHY: Final = re.compile(r"[a-z_]{1,40}")
 _LONGEST_PAUSE_MS: Final = 10_000
-_STATUS: Final = {
-    RefusalKind.NOT_AUTHENTIC: HTTPStatus.FORBIDDEN,
-    RefusalKind.MALFORMED: HTTPStatus.BAD_REQUEST,
-}
+_CALL: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_KEYS: Final = re.compile(r"[0-9*]{0,128}")
+_OUR_FAILURE: Final = frozenset({RefusalKind.UNAVAILABLE, RefusalKind.INTERNAL})
 _EVENTS: Final[Mapping[str, Event]] = {
     "started": Started(),
     "silence": Silence(),
@@ -97,7 +100,7 @@ class FastAgiDialect:
         except UnicodeDecodeError as broken:
             raise Undecodable from broken
         event = _keys(headers.get("ended", ""), body) if kind == "keys" else _EVENTS.get(kind)
-        if event is None or not call_id:
+        if event is None or not _CALL.fullmatch(call_id):
             raise Undecodable
         return CallMoment(
             call_id=call_id,
@@ -109,6 +112,21 @@ class FastAgiDialect:
 
     def encode(self, request: InboundRequest, actions: tuple[Action, ...], token: str) -> OutboundResponse:
         """Return the script for the listener; the token stands in it and comes back with the next turn."""
+        return self._answer(actions, call_id=request.headers.get("call", ""), token=token)
+
+    def acknowledge(self, request: InboundRequest) -> OutboundResponse:
+        """Return the response that nobody reads."""
+        return OutboundResponse(status=HTTPStatus.OK)
+
+    def refuse(self, refusal: Refusal) -> OutboundResponse:
+        """Return last words where we failed the caller; a status for what is no call of ours, which just ends."""
+        if refusal.kind not in _OUR_FAILURE:
+            forged = refusal.kind is RefusalKind.NOT_AUTHENTIC
+            status = HTTPStatus.FORBIDDEN if forged else HTTPStatus.BAD_REQUEST
+            return OutboundResponse(status=status, body=refusal.kind.value.encode())
+        return self._answer((_sorry(resolve_locale(refusal.locale)), HangUp()), call_id="", token="")
+
+    def _answer(self, actions: tuple[Action, ...], *, call_id: str, token: str) -> OutboundResponse:
         say: list[str | int] = []
         lengths: dict[str, int] = {}
         deaf = 0
@@ -116,20 +134,11 @@ class FastAgiDialect:
             if isinstance(action, Speak):
                 self._speak(action, say, lengths)
                 deaf = deaf if action.interruptible else len(say)
-        wait = self._wait(actions[-1], request.headers.get("call", ""), token)
+        wait = self._wait(actions[-1], call_id, token)
         script = Script(say=tuple(say), deaf=deaf, lengths_ms=lengths, wait=wait, state=token)
         return OutboundResponse(
             status=HTTPStatus.OK, body=write_script(script), content_type="application/json"
         )
-
-    def acknowledge(self, request: InboundRequest) -> OutboundResponse:
-        """Return the response that nobody reads."""
-        return OutboundResponse(status=HTTPStatus.OK)
-
-    def refuse(self, refusal: Refusal) -> OutboundResponse:
-        """Return a status; for any the listener ends the call politely."""
-        status = _STATUS.get(refusal.kind, HTTPStatus.SERVICE_UNAVAILABLE)
-        return OutboundResponse(status=status, body=refusal.kind.value.encode())
 
     def _speak(self, speech: Speak, say: list[str | int], lengths: dict[str, int]) -> None:
         """Add the sounds of one speech. A name without a clip is left out, and the pause before it."""
@@ -168,9 +177,16 @@ class FastAgiDialect:
                 raise TypeError("The last action of a step is what to wait for.")
 
 
+def _sorry(locale: str) -> Speak:
+    """Return the words for an answer that cannot be given, which hold no facts, and the goodbye."""
+    said = spoken_forms().answers[Variant.UNAVAILABLE]
+    spoken = tuple(Pause(ms=item) if isinstance(item, int) else Phrase(key=item) for item in said)
+    return Speak(spoken=(*spoken, phrases.GOODBYE), locale=locale)
+
+
 def _keys(ended: str, digits: str) -> Event | None:
     match ended:
-        case "hash" | "length" | "pause":
+        case "hash" | "length" | "pause" if _KEYS.fullmatch(digits):
             return Keys(digits=digits, ended=ended)
         case _:
             return None

@@ -50,12 +50,14 @@ async def test_every_recorded_caller_is_understood(name: str) -> None:
             continue
         keyed = [told for told in dialogue.told if told.startswith("keys")]
         assert dialogue.told[0] == "started"
-        assert len(keyed) == len(connection.presses)
-        for told, pressed in zip(keyed, connection.presses, strict=True):
-            digits = "".join(key for key in pressed.partition("#")[0] if key in "0123456789*")
-            assert told == " ".join(
-                ["keys", digits, *("hash" for _ in "#" if "#" in pressed)] if digits else ["keys", "hash"]
-            ) or ("#" not in pressed and told == f"keys {digits} pause")
+        assert keyed == [told_of(pressed) for pressed in connection.presses]
+
+
+def told_of(pressed: str) -> str:
+    """What the dialogue is to hear of the keys that somebody pressed."""
+    keys, ended, _ = pressed.partition("#")
+    digits = "".join(key for key in keys if key in "0123456789*")
+    return " ".join(part for part in ("keys", digits, "hash" if ended else "pause") if part)
 
 
 async def replay(port: int, connection: Connection) -> SwitchSide:
