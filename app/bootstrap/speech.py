@@ -93,7 +93,10 @@ async def render_names(settings: Settings, names: Iterable[SpokenName]) -> tuple
     library = clip_library(settings)
     library.set_names(names)
     await asyncio.to_thread(library.load)
-    return await library.render_missing(names_only=True)
+    try:
+        return await library.render_missing(names_only=True)
+    except SpeechUnavailable:  # the service makes them once an answer holds them, and says why it cannot
+        return ()
 
 
 async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:

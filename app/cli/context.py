@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.cli.exits import CommandInvalid
+from app.cli.output import write_notice
 
 if TYPE_CHECKING:
     from app.bootstrap.workshop import Workshop
+    from app.core.model.label import Brand, Product
     from app.settings import Settings
 
 T = TypeVar("T")
@@ -51,6 +53,16 @@ def in_workshop(arguments: argparse.Namespace, work: Callable[[Workshop], Awaita
             return await work(workshop)
 
     return asyncio.run(run())
+
+
+def speak_name(arguments: argparse.Namespace, owner: Brand | Product) -> None:
+    """Make the clips of a name just entered, where this installation has a hotline; what fails is said, and no more."""
+    from app.bootstrap.speech import names_of, render_names
+
+    for failure in asyncio.run(render_names(settings_of(arguments), names_of(owner))):
+        write_notice(
+            f"No clip could be made of {failure.order.label}: {failure.why}. Give --spoken-name another way."
+        )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from app.cli import fields
-from app.cli.context import add_json, in_workshop
+from app.cli.context import add_json, in_workshop, speak_name
 from app.cli.output import write_json, write_line
 from app.core.model.label import BrandId
 
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             thresholds=arguments.thresholds,
         ),
     )
+    speak_name(arguments, product)
     if arguments.json:
         write_json({"id": product.id})
     else:

@@ -92,7 +92,7 @@ def _prompts(
 ) -> dict[str, Prompt]:
     voices: Mapping[str, str] = part.get("spoken_by", {})
     prompts = {}
-    for key, sentence in _flat(part.get("prompts", {})):
+    for key, sentence in flat(part.get("prompts", {})):
         voice = voices.get(key, locale)
         if not _KEY.fullmatch(key) or not isinstance(sentence, str) or not sentence.strip():
             raise SettingsInvalid(
@@ -109,9 +109,10 @@ def _prompts(
     return prompts
 
 
-def _flat(table: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, object]]:
+def flat(table: Mapping[str, Any], parent: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the entries of nested tables by their dotted keys."""
     for name, entry in table.items():
         if isinstance(entry, dict):
-            yield from _flat(entry, f"{parent}{name}.")
+            yield from flat(entry, f"{parent}{name}.")
         else:
             yield f"{parent}{name}", entry

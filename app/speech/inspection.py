@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.core.model.value import value
-from app.speech.catalogue import MANDARIN, Prompt, PromptBook
+from app.speech.catalogue import MANDARIN, Prompt, PromptBook, flat
 from app.speech.library import CLIPS, SUFFIX, ClipLibrary, Entry
 from app.speech.ports import Synthesiser
 from app.speech.sound import NotTelephoneSound, measure, read_duration_ms, read_samples
@@ -157,8 +157,8 @@ def _inspect_recordings(books: Iterable[PromptBook]) -> Iterator[Finding]:
             yield Finding(fault=Fault.STALE, locale=book.locale, key=path.stem, advice=advice)
 
 
-def _read_sentences(path: Path) -> Mapping[str, str]:
+def _read_sentences(path: Path) -> Mapping[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return dict(flat(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return {}

@@ -192,10 +192,12 @@ class ClipLibrary:
         if self._synthesiser is None:
             return
         async with self._rendering:
+            missing = [entry for entry in self.entries() if isinstance(entry.item, Name) or not names_only]
+            missing = [entry for entry in missing if (entry.locale, entry.item) not in self._clips]
+            await asyncio.to_thread(self._add, missing)  # another process may have made some
             waiting: dict[Path, list[Entry]] = {}
-            for entry in self.entries():
-                wanted = isinstance(entry.item, Name) or not names_only
-                if wanted and (entry.locale, entry.item) not in self._clips:
+            for entry in missing:
+                if (entry.locale, entry.item) not in self._clips:
                     waiting.setdefault(entry.order.path, []).append(entry)
             orders = [entries[0].order for entries in waiting.values()]
             async for result in self._synthesiser.render(orders):

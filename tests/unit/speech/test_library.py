@@ -118,6 +118,7 @@ async def test_a_recording_of_other_words_is_stale(studio: Studio) -> None:
     studio.record("zh-CN", "greeting", 700, sentence="你好")
     studio.record("zh-CN", "menu.end", 700)
     studio.record("zh-CN", "nothing", 700)
+    studio.record("en", "menu.end", 700, sentence="Bye")
     library.load()
     stale = [finding.key for finding in inspect_clips(library) if finding.fault is Fault.STALE]
     assert sorted(stale) == ["greeting", "menu.end", "nothing"]
@@ -171,6 +172,25 @@ async def test_a_name_is_left_out_with_its_pause_until_it_has_a_clip(studio: Stu
     assert await library.render_missing(names_only=True) == ()
     assert sum(isinstance(item, Clip) for item in library.clips(spoken, "zh-CN")) == 3
     assert library.duration_ms(spoken, "zh-CN") == (2 + 2 + 2) * MS_PER_CHAR + 500
+
+
+async def test_what_another_process_made_is_not_made_again(studio: Studio) -> None:
+    voice = FakeSynthesiser()
+    serving = studio.library(voice)
+    await serving.render_missing()
+    entering = studio.library()
+    entering.set_names([SpokenName(text="海岸", pronunciation="hǎi àn")])
+    await entering.render_missing(names_only=True)
+    made = len(voice.rendered)
+    assert serving.find(Name(text="海岸"), "zh-CN") is None
+    await serving.name_wanted()
+    serving.set_names([SpokenName(text="海岸", pronunciation="hǎi àn")])
+    assert await serving.render_missing() == ()
+    assert len(voice.rendered) == made
+    clip = serving.find(Name(text="海岸"), "zh-CN")
+    assert clip is not None
+    assert serving.sound(clip.sha) == clip.path.read_bytes()
+    assert serving.find_file("0" * 32) is serving.sound("0" * 32) is None
 
 
 async def test_a_name_is_said_as_its_brand_says(studio: Studio) -> None:
