@@ -16,6 +16,7 @@ from channels.turns import RecordOpened, Turn
 from channels.web.api import ApiAdapter
 from channels.web.pages import WebAdapter
 from channels.wording.reply import Reply
+from tests.contract.channel.fastagi_binding import FastAgiBinding
 from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, Traits
@@ -233,6 +234,6 @@ class ToyBinding:
 BINDINGS: dict[str, tuple[type[ChannelBinding], ...]] = {
     "web": (WebBinding,),
     "api": (ApiBinding,),
-    "ivr": (TwilioVoiceBinding,),
+    "ivr": (TwilioVoiceBinding, FastAgiBinding),
     "sms": (TwilioBinding, KannelBinding, GatewayBinding, SmppBinding),
 }

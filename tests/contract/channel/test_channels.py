@@ -6,6 +6,7 @@ import pytest
 
 from channels.registry import CHANNELS, load_channels
 from tests.contract.channel.bindings import BINDINGS, ApiBinding, ToyBinding, WebBinding
+from tests.contract.channel.fastagi_binding import FastAgiBinding
 from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, ChannelContract
@@ -53,6 +54,12 @@ class TestTwilioVoice(ChannelContract):
     @pytest.fixture
     def binding(self) -> ChannelBinding:
         return TwilioVoiceBinding()
+
+
+class TestFastAgi(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return FastAgiBinding()
 
 
 class TestToy(ChannelContract):
