@@ -104,7 +104,8 @@ async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
     library = clip_library(settings, jobs=jobs)
     if settings.database_path.exists():
         async with open_workshop(settings) as workshop:
-            library.set_names(spoken_names(await workshop.catalogues.load()))
+            registry = workshop.registry
+            library.set_names(names_of(*await registry.brands(), *await registry.products()))
     await asyncio.to_thread(library.load)
     return library
 

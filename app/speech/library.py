@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,7 @@ from app.speech.spoken import Name, Pause, Phrase, Spoken
 CLIPS: Final = "clips"
 SUFFIX: Final = ".wav"
 _FORMAT: Final = "pcm16-8000-mono-2"  # one more with every change of how clips are cut and levelled
+_OURS: Final = frozenset({SUFFIX, ".spoken", ".cut"})  # the last two while a clip is being made
 _DIGEST_CHARS: Final = 32
 _MOST_WANTED: Final = 10_000
 
@@ -156,7 +159,10 @@ class ClipLibrary:
         self._names = {**self._names, **added}  # another thread may be reading the old ones
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return everything the library should hold: every prompt and every name in every locale."""
+        """Return everything the library should hold: every prompt and every name in every locale.
+
+        Languages take turns and the first prompts of a catalogue come first, so that a first call is greeted early.
+        """
         prompts = (
             Entry(
                 item=Phrase(key=prompt.key),
@@ -164,8 +170,9 @@ class ClipLibrary:
                 order=self._order(prompt.key, prompt.voice, prompt.reading),
                 recording=book.folder / CLIPS / f"{prompt.key}{SUFFIX}",
             )
-            for book in self.books.values()
-            for prompt in book.prompts.values()
+            for row in zip_longest(*(book.prompts.values() for book in self.books.values()))
+            for book, prompt in zip(self.books.values(), row, strict=True)
+            if prompt is not None
         )
         return (*prompts, *self._name_entries())
 
@@ -187,7 +194,7 @@ class ClipLibrary:
 
     # -- making clips --------------------------------------------------------------------------------------------
 
-    async def render(self, *, names_only: bool = False) -> AsyncIterator[ClipMade | ClipFailed]:
+    async def render(self, *, names_only: bool = False) -> AsyncGenerator[ClipMade | ClipFailed, None]:
         """Make what is missing and yield each result; without a synthesiser nothing is made."""
         if self._synthesiser is None:
             return
@@ -200,20 +207,23 @@ class ClipLibrary:
                 if (entry.locale, entry.item) not in self._clips:
                     waiting.setdefault(entry.order.path, []).append(entry)
             orders = [entries[0].order for entries in waiting.values()]
-            async for result in self._synthesiser.render(orders):
-                if isinstance(result, ClipMade):
-                    await asyncio.to_thread(self._add, waiting[result.order.path])
-                yield result
+            async with aclosing(self._synthesiser.render(orders)) as results:  # also when we are cancelled
+                async for result in results:
+                    if isinstance(result, ClipMade):
+                        await asyncio.to_thread(self._add, waiting[result.order.path])
+                    yield result
 
     async def render_missing(self, *, names_only: bool = False) -> tuple[ClipFailed, ...]:
         """Make what is missing and return what could not be made."""
-        results = self.render(names_only=names_only)
-        return tuple([result async for result in results if isinstance(result, ClipFailed)])
+        async with aclosing(self.render(names_only=names_only)) as results:
+            return tuple([result async for result in results if isinstance(result, ClipFailed)])
 
     def stale(self) -> tuple[Path, ...]:
-        """Return synthetic clips on disk that nothing plays any more. Blocking."""
+        """Return what nothing plays: clips of earlier words, and what a killed renderer left. Blocking."""
         wanted = {entry.order.path for entry in self.entries()}
-        return tuple(path for path in sorted(self.folder.glob(f"*{SUFFIX}")) if path not in wanted)
+        return tuple(
+            path for path in sorted(self.folder.glob("*")) if path.suffix in _OURS and path not in wanted
+        )
 
     def _order(self, label: str, voice: str, text: str) -> ClipOrder:
         shape = json.dumps([_FORMAT, self._identities[voice], text], ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Synthesiser(Protocol):
         """Return what makes these clips different from another synthesiser's: its name, version, voice and rate."""
         ...
 
-    def render(self, orders: Sequence[ClipOrder]) -> AsyncIterator[ClipMade | ClipFailed]:
+    def render(self, orders: Sequence[ClipOrder]) -> AsyncGenerator[ClipMade | ClipFailed, None]:
         """Make the clips and yield each result as it comes."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder
 from app.speech.sound import RATE_HZ, write_wav
@@ -29,7 +29,7 @@ class FakeSynthesiser:
     def identity(self, voice: str) -> str:
         return f"{self._name} {voice}"
 
-    async def render(self, orders: Sequence[ClipOrder]) -> AsyncIterator[ClipMade | ClipFailed]:
+    async def render(self, orders: Sequence[ClipOrder]) -> AsyncGenerator[ClipMade | ClipFailed, None]:
         for order in orders:
             self.rendered.append(order)
             if order.text in self._unspeakable:

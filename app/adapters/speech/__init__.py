@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,7 +62,7 @@ class Pyttsx3Synthesiser:
         """See :func:`identity`."""
         return identity(voice)
 
-    async def render(self, orders: Sequence[ClipOrder]) -> AsyncIterator[ClipMade | ClipFailed]:
+    async def render(self, orders: Sequence[ClipOrder]) -> AsyncGenerator[ClipMade | ClipFailed, None]:
         """Make the clips. Raises ``SpeechUnavailable`` where no child starts."""
         results: asyncio.Queue[ClipMade | ClipFailed | SpeechUnavailable] = asyncio.Queue()
         waiting = iter(orders)

@@ -7,11 +7,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.adapters.speech import VOICES, Pyttsx3Synthesiser
 from app.cli.main import main
 from app.core.model.label import LabelSummary
+from app.logs import configure_logs
 from app.settings import load_settings
 from app.speech.catalogue import MANDARIN
 from app.speech.inspection import inspect_phonemes
@@ -19,6 +21,7 @@ from app.speech.library import ClipLibrary, SpokenName
 from app.speech.phrasing import say
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder
 from app.speech.sound import measure, read_duration_ms, read_samples
+from app.speech.spoken import Phrase
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 from channels.wording.variants import Variant
@@ -204,12 +207,36 @@ def test_a_prompt_can_be_looked_at(data_dir: Path, capsys: pytest.CaptureFixture
 
 
 def test_clips_that_nothing_plays_are_removed_on_request(data_dir: Path) -> None:
-    left = data_dir / "clips" / "0123.wav"
-    left.write_bytes(b"")
+    left = [data_dir / "clips" / name for name in ("0123.wav", ".0123.99.spoken")]
+    for path in left:
+        path.write_bytes(b"")
     assert main(["--data-dir", str(data_dir), "prompts", "check"]) == 1
     assert main(["--data-dir", str(data_dir), "prompts", "render", "--prune"]) == 0
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
     assert main(["--data-dir", str(data_dir), "prompts", "check"]) == 0
+
+
+async def test_a_service_that_stops_while_clips_are_made_leaves_no_child(tmp_path: Path) -> None:
+    from app.bootstrap.speech import clip_library, keep_clips
+
+    library = clip_library(load_settings(flags={"data_dir": str(tmp_path)}))
+    logs = configure_logs(log_format="json", level="error")
+    keeper = asyncio.create_task(keep_clips(library, tuple, logs.logger("test")))
+    greeting = say("greeting")[0]
+    async with asyncio.timeout(60):
+        while not isinstance(greeting, Phrase) or library.find(greeting, MANDARIN) is None:
+            assert not keeper.done()
+            await asyncio.sleep(0)
+    assert "app/adapters/speech" in str(_voices())
+    keeper.cancel()
+    await asyncio.wait((keeper,))
+    assert _voices() == []
+
+
+def _voices() -> list[list[str]]:
+    """The command lines of voices among our child processes."""
+    commands = [child.cmdline() for child in psutil.Process().children()]
+    return [command for command in commands if any(part.endswith("worker.py") for part in command)]
 
 
 def test_every_voice_has_a_locale() -> None:
