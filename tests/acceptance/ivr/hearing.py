@@ -1,4 +1,8 @@
-"""Which clips are heard in a recording of a call, when, and how surely: normalised cross-correlation."""
+"""Which clips are heard in a recording of a call, when, and how surely: normalised cross-correlation.
+
+Both sides are whitened first. Vowels of one synthetic voice are so alike that short words score 0.8 against
+each other without it; with it nearly all stay below 0.4 that share no syllables (as two years or months do).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from tests.acceptance.ivr.sound import RATE, Samples
 
 HEARD: Final = 0.95  # at least, for a clip that was played
 NOT_HEARD: Final = 0.4  # at most, for a clip that was not
+_ORDER: Final = 16  # of the predictor: eight resonances, more than speech has at 8 kHz
 _LONGEST: Final = 3 * RATE  # a clip is known by its first three seconds
 
 
@@ -28,15 +33,18 @@ class Match:
 def correlate(recording: Samples, clip: Samples) -> NDArray[np.float64]:
     """Return the correlation of the first 3 s of the clip with every place of the recording, each -1 to 1.
 
+    Both go through the linear predictor's error filter of the clip, so that its melody counts and not its timbre.
     Shapes: (n,) and (m,) give (n - k + 1,) with k = min(m, 3 s); a recording shorter than the clip gives (0,).
     Sound weaker than a hundredth of the clip's amplitude counts as silence, where nothing is found.
     """
-    heard = recording.astype(np.float64)
     wanted = clip[:_LONGEST].astype(np.float64)
-    wanted = wanted - wanted.mean() if len(wanted) else wanted
-    strength = float(np.linalg.norm(wanted))
-    if strength == 0.0:
+    if not wanted.any():
         raise ValueError("a silent clip cannot be heard")
+    whitener = _whitener(wanted)
+    heard = np.convolve(recording.astype(np.float64), whitener)[: len(recording)]
+    wanted = np.convolve(wanted, whitener)[: len(wanted)]
+    wanted -= wanted.mean()
+    strength = float(np.linalg.norm(wanted))
     places = len(heard) - len(wanted) + 1
     if places < 1:
         return np.zeros(0)
@@ -79,6 +87,20 @@ def sounding_s(recording: Samples, level: float = 0.003) -> float:
     step = RATE // 50
     whole = recording[: len(recording) // step * step].astype(np.float64).reshape(-1, step) / 32768
     return float(np.count_nonzero(np.sqrt((whole**2).mean(axis=1)) > level) / 50)
+
+
+def _whitener(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients of the prediction error filter, shape (order + 1,), by the autocorrelation method.
+
+    Makhoul, "Linear Prediction: A Tutorial Review", Proc. IEEE 63(4), 1975; a hundredth of
+    white noise keeps the quantisation noise of mu-law, which lies some 37 dB lower, from being blown up with the rest.
+    """
+    spectrum = np.abs(np.fft.rfft(samples, 2 * len(samples))) ** 2
+    lags = np.fft.irfft(spectrum, 2 * len(samples))[: _ORDER + 1]
+    lags[0] *= 1.01
+    places = np.arange(_ORDER)
+    matrix = lags[np.abs(np.subtract.outer(places, places))]
+    return np.concatenate(([1.0], -np.linalg.solve(matrix, lags[1:])))
 
 
 def _sliding(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

@@ -51,6 +51,22 @@ def test_half_a_clip_is_not_the_clip() -> None:
     assert best_match(said, "first", FIRST).score < HEARD
 
 
+def murmur(seed: int) -> Samples:
+    """Return 300 ms in the timbre of one voice: noise through one narrow resonance at 500 Hz."""
+    time = np.arange(800) / RATE
+    sound = np.convolve(noise(seed, 300), np.exp(-60 * time) * np.sin(2 * np.pi * 500 * time))[
+        : RATE * 3 // 10
+    ]
+    samples: Samples = (sound / np.abs(sound).max() * 8000).astype(np.int16)
+    return samples
+
+
+def test_words_of_one_timbre_are_told_apart(tmp_path: Path) -> None:
+    said = through_the_telephone(np.concatenate([silence(300), murmur(1), silence(300)]), tmp_path)
+    assert best_match(said, "first", murmur(1)).score >= HEARD
+    assert all(best_match(said, "other", murmur(seed)).score <= NOT_HEARD for seed in range(2, 12))
+
+
 def test_loudness_does_not_matter_and_silence_is_nothing() -> None:
     quiet = (FIRST // 8).astype(np.int16)
     assert best_match(quiet, "first", FIRST).score >= HEARD
