@@ -14,7 +14,7 @@ LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network(":
 
 
 class Clips(Protocol):
-    """What the hotline needs of the clip library: no method touches a disk."""
+    """What the hotline needs of the clip library. Prompts are in memory; a name's small file is read when fetched."""
 
     def clips(self, spoken: Spoken, locale: str) -> tuple[Clip | Pause, ...]:
         """Return what is played; what has no clip is left out."""
