@@ -56,6 +56,7 @@ COMMANDS: Final = (
     Command("keys rotate", "app.cli.keys_rotate", "add a tag key for the batches to come"),
     Command("db upgrade", "app.cli.db_upgrade", "bring the database schema up to date"),
     Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
+    Command("simulate call", "app.cli.simulate_call", "call a running server's hotline and press keys"),
     Command("caller erase", "app.cli.caller_erase", "forget who a telephone number is"),
     Command("prompts render", "app.cli.prompts_render", "make the clips that are missing"),
     Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),

@@ -24,7 +24,8 @@ _OWN_HEADERS: Final = ("Accept-Encoding", "Content-Type", "User-Agent")  # aioht
 class AiohttpCalls:
     """``HttpCalls`` (contract in the port). ``why`` is ``address``, ``connection``, ``deadline`` or ``broken_off``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_body_bytes: int = _MOST_BODY_BYTES) -> None:
+        self._most_body_bytes = most_body_bytes
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, call: HttpCall, *, deadline_s: float = 10.0) -> HttpAnswer | NotCalled | Unanswered:
@@ -62,8 +63,8 @@ class AiohttpCalls:
             trace_request_ctx=progress,
         ) as response:
             body = bytearray()
-            while len(body) < _MOST_BODY_BYTES:
-                part = await response.content.read(_MOST_BODY_BYTES - len(body))
+            while len(body) < self._most_body_bytes:
+                part = await response.content.read(self._most_body_bytes - len(body))
                 if not part:
                     break
                 body += part

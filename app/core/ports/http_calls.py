@@ -22,7 +22,7 @@ class HttpCall:
 
 @value
 class HttpAnswer:
-    """What came back; ``body`` is cut at 64 KiB."""
+    """What came back; ``body`` is cut, at 64 KiB unless the implementation was made for more."""
 
     status: int
     body: bytes = b""
