@@ -35,7 +35,7 @@ class Transcript:
             self._lines[-1].append(words.text)
         else:
             self._lines.append([words.text])
-        self._open = words.text[-1] not in _SENTENCE_ENDS
+        self._open = not ends_sentence(words.text)
 
     def add_pause(self) -> None:
         """Set apart what is read out digit by digit."""
@@ -51,6 +51,11 @@ class Transcript:
         """Return the lines and begin anew."""
         lines, self._lines, self._open = self._lines, [], False
         return tuple(_join(line) for line in lines)
+
+
+def ends_sentence(text: str) -> bool:
+    """Tell whether a sentence ends here; brackets around it are not looked at."""
+    return text.rstrip("]")[-1:] in _SENTENCE_ENDS
 
 
 def clip_words(library: ClipLibrary) -> Mapping[str, Words]:
@@ -81,4 +86,4 @@ def _join(parts: list[str]) -> str:
             together = len(part) == len(last) == 1 and not part.isascii()
             line += part if together or not line else f" {part}"
         last = part
-    return line
+    return line.rstrip(",")

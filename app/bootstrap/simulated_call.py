@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from app.adapters.http import AiohttpCalls
 from app.bootstrap.call_sound import LONGEST_CLIP_BYTES, CallSound
-from app.bootstrap.call_words import Transcript, Words, clip_words
+from app.bootstrap.call_words import Transcript, Words, clip_words, ends_sentence
 from app.bootstrap.speech import open_library
 from app.bootstrap.texting import with_demo_provider
 from app.core.errors import NotAuthentic, RuleBroken, StoreUnavailable, Undecodable, YanzhenError
@@ -190,7 +190,7 @@ class SimulatedCall:
                 self._transcript.add(self._words.get(sha) or Words(text=f"[clip {sha}]"))
                 self.sound.add_clip(await self._clip(self._path(sound.url)))
             case twiml.Say():
-                self._transcript.add(Words(text=f"[{sound.text}]"))
+                self._transcript.add(Words(text=f"[{sound.text}]", opens=ends_sentence(sound.text)))
                 self.sound.add_tone()
             case twiml.Pause():
                 self._transcript.add_pause()

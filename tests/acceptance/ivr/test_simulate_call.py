@@ -1,0 +1,179 @@
+"""Calling without a telephone: `yanzhen simulate call` on a fresh demonstration, by its keys and by its input."""
+
+from __future__ import annotations
+
+import io
+import re
+import wave
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.core.model.verdict import Outcome
+from app.speech.sound import measure, read_samples
+from tests.acceptance.cli.shell import Server, Shell
+
+pytestmark = pytest.mark.xdist_group("simulate-call")
+
+GREETING: Final = "您好，欢迎拨打验真热线。"
+ENTRY: Final = "请输入涂层下的数字，按井号键结束。"
+GOODBYE: Final = "感谢您的来电，再见。"
+_SAMPLE: Final = re.compile(r"^((?:\d{4} ){3,5}\d{4})\s+(\w+)\s", re.MULTILINE)
+_TRIES: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """A demonstration that serves, and its sample codes by outcome."""
+
+    shell: Shell
+    server: Server
+    codes: dict[str, list[str]]
+
+    def words(self, *more: object) -> tuple[object, ...]:
+        return ("simulate", "call", "--port", self.server.url.rpartition(":")[2], *more)
+
+    def call(self, keys: str, *more: object) -> dict[str, Any]:
+        """Call, press ``keys``, and return what the command printed as JSON."""
+        answer: dict[str, Any] = self.shell.json(*self.words("--keys", keys, *more))
+        return answer
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    shell = Shell(tmp_path_factory.mktemp("demonstration") / "data")
+    with shell.serving("demo") as server:
+        printed = ""
+        for _ in range(1_000):  # it listens a moment before it prints
+            printed = server.log.read_text()
+            if "Serving on" in printed:
+                break
+            server.get("/livez")
+        codes: dict[str, list[str]] = {}
+        for code, outcome in _SAMPLE.findall(printed):
+            codes.setdefault(outcome, []).append(code.replace(" ", ""))
+        yield Demonstration(shell=shell, server=server, codes=codes)
+
+
+def said(turn: dict[str, Any]) -> str:
+    """Return a turn's words; those of clips that are still being made are in brackets, which is not looked at here."""
+    return re.sub(r"[\[\]]", "", "\n".join(turn["said"]))
+
+
+def test_a_first_check_heard_twice_and_reported(demonstration: Demonstration) -> None:
+    code = demonstration.codes[Outcome.FIRST].pop(0)
+    call = demonstration.call(f"{code}#,*,2", "--from", "+86 138-0000-0001")
+    opening, verdict, again, transfer, end = call["turns"]
+    assert said(opening) == f"{GREETING}\nFor English, press nine.\n{ENTRY}"
+    assert opening["waits_for"] == {"kind": "keys", "most": 20, "ends_on_hash": True, "silence_s": 8}
+    assert opening["pressed"] == f"{code}#"
+    assert "为首次查询" in said(verdict)
+    assert verdict["waits_for"]["most"] == 1
+    assert again["said"] == verdict["said"], "hearing it again is no second check"
+    assert re.search(r"\(rings \+86\d+: no-answer\)\n暂时没有接通。", said(transfer))
+    assert (said(end), end["waits_for"], call["ended"]) == (GOODBYE, None, "service")
+    assert re.fullmatch(r"CA[0-9a-f]{32}", call["call_id"])
+    _, seen = demonstration.server.verify(code)
+    assert seen["ordinal"] == 2, "one call was one query"
+
+
+def test_a_transfer_that_is_answered_ends_the_call(demonstration: Demonstration) -> None:
+    code = demonstration.codes[Outcome.FIRST].pop(0)
+    call = demonstration.call(f"{code}#,2", "--from", "+8613800000002", "--transfer", "completed")
+    assert said(call["turns"][-1]).endswith(": completed)")
+    assert (len(call["turns"]), call["ended"]) == (3, "service")
+
+
+def test_slips_the_other_language_and_keys_that_come_too_late(demonstration: Demonstration) -> None:
+    slip = demonstration.codes[Outcome.MISTYPED][0]
+    call = demonstration.call(f"{slip}#7,9#,12,", "--from", "+8613800000003")
+    _, hint, english, more, *_ = (said(turn) for turn in call["turns"])
+    assert "请再看一下" in hint
+    assert "(nobody listened any more to #7)" in hint
+    assert "Please" in english
+    assert more == "Please go on. To start over, press star."
+    assert said(call["turns"][-1]) == "Thank you for calling. Goodbye."
+
+
+def test_silence_ends_the_call_without_a_query(demonstration: Demonstration) -> None:
+    call = demonstration.call("", "--withheld")
+    assert [turn["pressed"] for turn in call["turns"]] == ["", "", None]
+    assert said(call["turns"][-1]) == GOODBYE
+
+
+def test_a_number_is_known_again_and_a_withheld_one_is_nobodys(demonstration: Demonstration) -> None:
+    code = demonstration.codes[Outcome.FIRST].pop()  # of a brand that calls two checks normal
+    answers = [said(demonstration.call(f"{code}#", "--withheld")["turns"][1]) for _ in range(2)]
+    assert "为首次查询" in answers[0]
+    assert "两次" in answers[1]
+    assert "刚刚" not in answers[1]
+    number = ("--from", "+8613800000004")
+    answers = [said(demonstration.call(f"{code}#", *number)["turns"][1]) for _ in range(2)]
+    assert "三次" in answers[0]
+    assert "您首次查询是在" in answers[1]
+
+
+def test_people_read_sentences_and_press_keys_line_by_line(
+    demonstration: Demonstration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = demonstration.codes[Outcome.NOT_ACTIVE][0]
+    typed = io.StringIO(f"help\n{code[:4]} {code[4:8]} {code[8:]}#\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    heard = demonstration.shell.run(*demonstration.words("--from", "+8613800000005"))
+    assert "0 to 9" in heard.stderr
+    lines = re.sub(r"[\[\]]", "", heard.stdout).splitlines()
+    assert re.fullmatch(r"CA[0-9a-f]{32}: ringing, answered", lines[0])
+    assert lines[1] == f"  {GREETING}"
+    assert "up to 20 keys, # ends them; an empty line is 8 s of silence" in lines
+    assert any("还没有启用这个标签" in line for line in lines)
+    assert re.fullmatch(r"You hung up: 2 turns, \d+\.\d s of speech and pauses\.", lines[-1])
+
+
+def test_the_whole_call_is_saved_as_one_sound(demonstration: Demonstration, tmp_path: Path) -> None:
+    code = demonstration.codes[Outcome.NOT_ACTIVE][0]
+    file = tmp_path / "call.wav"
+    for _ in range(_TRIES):  # the service makes its first clips meanwhile, the greeting before all others
+        call = demonstration.call(f"{code}#", "--from", "+8613800000006", "--save", file)
+        if "[" not in "".join(call["turns"][0]["said"]):
+            break
+    with wave.open(str(file)) as sound:
+        shape = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
+        samples = array("h", sound.readframes(sound.getnframes()))
+    assert shape == (8000, 1, 2)
+    assert call["saved"] == str(file)
+    assert len(samples) * 1000 // 8000 == call["audio_ms"]
+    clip = demonstration.shell.json("prompts", "listen", "greeting")
+    greeting = read_samples(Path(clip["file"]))
+    assert samples[: len(greeting)] == greeting
+    level = measure(samples)
+    assert level.peak_dbfs > -20
+    assert not level.clipped
+    printed = demonstration.shell.run(*demonstration.words("--keys", "", "--save", file)).stdout
+    assert re.search(r"^Saved .*call\.wav: \d+\.\d s\.$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "remedy"),
+    [
+        (("--public-url", "https://elsewhere.example"), 1, "public URL"),
+        (("--url", "http://127.0.0.1:9"), 4, "does not answer"),
+        (("--from", "Bob"), 1, "--withheld"),
+        (("--keys", "12a#"), 2, "0 to 9"),
+        (("--save", "no/such/folder/call.wav"), 4, "Make it first"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_remedy(
+    demonstration: Demonstration, more: tuple[str, ...], code: int, remedy: str
+) -> None:
+    refused = demonstration.shell.run(*demonstration.words("--keys", "", *more), expect=code)
+    assert remedy in refused.stderr
+    assert not refused.stdout
+
+
+def test_without_a_provider_the_command_says_what_to_set(tmp_path: Path) -> None:
+    refused = Shell(tmp_path / "data").run("simulate", "call", "--keys", "", expect=1)
+    assert "YANZHEN_IVR__TWILIO__AUTH_TOKENS" in refused.stderr
