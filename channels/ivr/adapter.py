@@ -46,7 +46,7 @@ class IvrAdapter:
         self.manifest = ChannelManifest(
             name="ivr",
             deadline_ms=5_000,  # of the 6 s that a turn may take
-            how_to_ask="{yanzhen} simulate call, and key in {code}",
+            how_to_ask='{yanzhen} simulate call --keys "{code}#"',
             listens=bool(dialect.listeners()),
         )
         self._dialect = dialect
