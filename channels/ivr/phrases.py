@@ -33,7 +33,7 @@ ENTRY_EMPTY: Final = Phrase(key="entry.empty")
 # You keyed in: ... / 您输入的是：……
 SLIP_READ_BACK: Final = Phrase(key="slip.read_back")
 # For an operator, press zero, then hash; or key in all the digits again.
-# / 人工服务请按零和井号键，也可以重新输入全部数字。
+# / 人工服务请先按零，再按井号键；也可以重新输入全部数字。
 SLIP_OPERATOR: Final = Phrase(key="slip.operator")
 # Please key in all the digits once more, or call the number on the pack.
 # / 请再输入一次全部数字，也可以拨打包装上的电话。
@@ -49,7 +49,7 @@ MENU_REPORT: Final = Phrase(key="menu.report")
 # For an operator, press zero. / 人工服务请按零。
 MENU_OPERATOR: Final = Phrase(key="menu.operator")
 MENU: Final = (MENU_REPEAT, MENU_ANOTHER, MENU_REPORT, MENU_OPERATOR)
-# That key has no meaning here. / 这个按键没有对应的选项。
+# That key is not used here. / 这个按键没有对应的选项。
 MENU_STRAY: Final = Phrase(key="menu.stray")
 
 # -- reporting, operators --------------------------------------------------------------------------------------------
@@ -67,16 +67,16 @@ TRANSFER_OPERATOR: Final = Phrase(key="transfer.operator")
 TRANSFER_BRAND: Final = Phrase(key="transfer.brand")
 # The call could not be put through. / 暂时没有接通。
 TRANSFER_FAILED: Final = Phrase(key="transfer.failed")
-# No operator is available just now. / 人工服务暂时无法接通。
+# There is no operator on this line. Please call the number on the pack. / 本热线没有人工服务，请拨打包装上的电话。
 OPERATOR_NONE: Final = Phrase(key="operator.none")
 
 # -- endings ---------------------------------------------------------------------------------------------------------
 # Thank you for calling. Goodbye. / 感谢您的来电，再见。
 GOODBYE: Final = Phrase(key="goodbye")
-# Several codes of this call are not in our record, so no more can be checked now. Please compare the label and call
-# again later. / 本次通话中有多个码不在记录中，暂时不能继续查询。请对照标签核对，稍后再打来。
+# Several codes keyed in on this call are not in our record, so no more can be checked now. Please compare them with
+# the label and call again later. / 本次通话中有多个码不在记录中，暂时不能继续查询。请对照标签核对，稍后再打来。
 LIMIT_WRONG: Final = Phrase(key="limit.wrong")
-# That is as much as one call can do. Please call again. / 本次通话的查询次数已满，请再次拨打。
+# No more codes can be checked on this call. Please call again. / 本次通话的查询次数已满，请再次拨打。
 LIMIT_CALL: Final = Phrase(key="limit.call")
 
 PHRASES: Final = tuple(item for item in list(globals().values()) if isinstance(item, Phrase))
