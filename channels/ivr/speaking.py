@@ -46,7 +46,7 @@ def entry(state: State, rules: Rules) -> Speak:
     """Return what asks for a code: the prompt, or what is to be mended in the last one."""
     if state.slip is Slip.NONE:
         return say(state, phrases.ENTRY_PROMPT)
-    hint = slip_hint(state, rules)
+    hint = slip_hint(state, rules) if state.slips < _READ_BACK_AT else _short_hint(state, rules)
     if state.slips >= _OPERATOR_AT:
         offer = phrases.SLIP_OPERATOR if rules.operator else phrases.SLIP_NO_OPERATOR
         return say(state, hint, BREATH, offer)
@@ -64,6 +64,19 @@ def slip_hint(state: State, rules: Rules) -> Spoken:
         outcome=Outcome.MISTYPED, reasons=(_REASONS[state.slip],), slip_positions=state.positions
     )
     return rules.wording.reply(verdict, state.locale).spoken
+
+
+def _short_hint(state: State, rules: Rules) -> Spoken:
+    """Return the half of the reply's words that a later slip still needs; hearing all of them thrice takes too long.
+
+    Where places are known that is these, before the pause; otherwise what is behind it, since a code that is read back
+    has just been compared in fours.
+    """
+    hint = slip_hint(state, rules)
+    pause = next((at for at, item in enumerate(hint) if isinstance(item, Pause)), None)
+    if pause is None or state.slip is Slip.LENGTH:
+        return hint
+    return hint[:pause] if state.slip is Slip.LOCATED else hint[pause + 1 :]
 
 
 def trouble(state: State, rules: Rules) -> Spoken:

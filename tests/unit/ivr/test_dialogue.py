@@ -78,6 +78,7 @@ LENGTH = answered(Outcome.MISTYPED, Detail.WRONG_LENGTH)
 FIRST = answered(Outcome.FIRST)
 NOT_FOUND = answered(Outcome.NOT_FOUND)
 SEVENTH = ["verdict.slip", "position.7", "advice.slip"]
+SEVENTH_AGAIN = SEVENTH[:2]  # the advice was given the first time
 UNKNOWN = ["verdict.unlocated", "advice.unlocated"]
 TOO_FEW = ["verdict.wrong_length", "advice.all_digits"]
 DIGITS = [f"digit.{digit}" for digit in CODE]
@@ -145,7 +146,7 @@ CASES: dict[str, Case] = {
         keys("*"),
         {},
         N.ENTRY,
-        [*READ_BACK, *SEVENTH, "entry.again"],
+        [*READ_BACK, *SEVENTH_AGAIN, "entry.again"],
         PLAIN,
     ),
     "hash first": (ENTRY, keys(""), {}, N.ENTRY, ["entry.empty"], PLAIN),
@@ -260,7 +261,15 @@ CASES: dict[str, Case] = {
         slip_at(7),
         {},
         N.ENTRY,
-        [*READ_BACK, *SEVENTH, "entry.again"],
+        [*READ_BACK, *SEVENTH_AGAIN, "entry.again"],
+        PLAIN,
+    ),
+    "second slip without a place": (
+        replace(VERIFYING, slips=1),
+        UNLOCATED,
+        {},
+        N.ENTRY,
+        [*READ_BACK, "advice.unlocated", "entry.again"],
         PLAIN,
     ),
     "too long to read back": (
@@ -276,7 +285,7 @@ CASES: dict[str, Case] = {
         slip_at(7),
         {},
         N.ENTRY,
-        [*SEVENTH, "slip.operator"],
+        [*SEVENTH_AGAIN, "slip.operator"],
         PLAIN,
     ),
     "third slip, no operator": (
@@ -284,7 +293,7 @@ CASES: dict[str, Case] = {
         slip_at(7),
         NO_OPERATOR,
         N.ENTRY,
-        [*SEVENTH, "slip.no_operator"],
+        [*SEVENTH_AGAIN, "slip.no_operator"],
         PLAIN,
     ),
     "fourth slip": (
@@ -292,7 +301,7 @@ CASES: dict[str, Case] = {
         slip_at(7),
         {},
         N.ENTRY,
-        [*SEVENTH, "slip.operator"],
+        [*SEVENTH_AGAIN, "slip.operator"],
         PLAIN,
     ),
     "third slip without a place": (
