@@ -61,7 +61,7 @@ class FileUnwritable(YanzhenError):
 
 
 class SpeechUnavailable(YanzhenError):
-    """No voice can be synthesised here. Install the extra `speech` (pip install "yanzhen[speech]") and try again."""
+    """No voice can be synthesised here. Install the extra `speech` (pip install ".[speech]" in the source folder)."""
 
     code = "speech_unavailable"
 
