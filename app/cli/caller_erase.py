@@ -20,6 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
     from app.bootstrap.erasure import erase_caller
 
     gone = asyncio.run(erase_caller(settings_of(arguments), arguments.number))
-    kept = f"Forgotten: {gone} rows. The recorded checks stay and belong to nobody."
+    kept = f"Forgotten: {gone} row(s). The recorded checks stay and belong to nobody."
     write_line(kept if gone else "Nothing was kept of this number.")
     return 0
