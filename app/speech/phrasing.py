@@ -78,9 +78,15 @@ def moment(at: datetime, locale: str) -> Spoken:
     hour = (f"hour.{at.hour}",)
     if locale == "zh-CN":
         minute = (f"minute.{at.minute}",) if at.minute else ()
-        return say(*_mandarin_year(at.year), f"month.{at.month}", f"day.{at.day}", *hour, *minute)
-    date = (f"day.{at.day}", f"month.{at.month}", *_english_year(at.year))
-    return say(*date, *hour, f"minute.{at.minute}", _period(at.hour))
+        return (*day(at, locale), *say(*hour, *minute))
+    return (*day(at, locale), *say(*hour, f"minute.{at.minute}", _period(at.hour)))
+
+
+def day(at: datetime, locale: str) -> Spoken:
+    """Return the date of ``at`` alone, which is already in the zone it is told in."""
+    if locale == "zh-CN":
+        return say(*_mandarin_year(at.year), f"month.{at.month}", f"day.{at.day}")
+    return say(f"day.{at.day}", f"month.{at.month}", *_english_year(at.year))
 
 
 def digits(text: str) -> Spoken:

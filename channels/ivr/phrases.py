@@ -33,7 +33,7 @@ ENTRY_EMPTY: Final = Phrase(key="entry.empty")
 # You keyed in: ... / 您输入的是：……
 SLIP_READ_BACK: Final = Phrase(key="slip.read_back")
 # For an operator, press zero, then hash; or key in all the digits again.
-# / 人工服务请先按零，再按井号键；也可以重新输入全部数字。
+# / 请重新输入全部数字；人工服务请按零，再按井号键。
 SLIP_OPERATOR: Final = Phrase(key="slip.operator")
 # Please key in all the digits once more, or call the number on the pack.
 # / 请再输入一次全部数字，也可以拨打包装上的电话。

@@ -84,6 +84,10 @@ def _moment(at: datetime, book: Book) -> Spoken:
     return phrasing.moment(at.astimezone(book.zone), book.locale)
 
 
+def _day(at: datetime, book: Book) -> Spoken:
+    return phrasing.day(at.astimezone(book.zone), book.locale)
+
+
 def _via(verdict: Verdict, _: Book) -> Spoken:
     if verdict.first is None:
         return ()
@@ -109,6 +113,7 @@ SPOKEN_VALUES: Final[Mapping[str, Callable[[Verdict, Book], Spoken]]] = {
     "count": lambda verdict, book: phrasing.count(verdict.ordinal or 1, book.locale),
     "first_at": lambda verdict, book: _moment(first_at(verdict), book),
     "own_at": lambda verdict, book: _moment(own_at(verdict), book),
+    "own_day": lambda verdict, book: _day(own_at(verdict), book),  # where another moment was said before
     "via": _via,
     "names": _names,
     "line": _line,

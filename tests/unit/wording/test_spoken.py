@@ -96,3 +96,16 @@ def test_what_is_not_known_is_not_spoken() -> None:
 def test_moments_are_told_in_the_display_zone() -> None:
     assert datetime(2026, 3, 5, 1, 12, tzinfo=UTC) == AT
     assert "hour.9" in keys(WORDING.reply(verdict_of(Variant.REPEAT), "zh-CN").spoken)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("variant", [Variant.REPEAT_OWN_BEFORE, Variant.OVER_LIMIT_OWN_BEFORE])
+def test_a_second_moment_is_told_by_its_day(variant: Variant, locale: str) -> None:
+    verdict = verdict_of(variant)
+    assert verdict.own_first_at is not None
+    reply = WORDING.reply(verdict, locale)
+    spoken = keys(reply.spoken)
+    own = keys(phrasing.day(verdict.own_first_at.astimezone(reply.book.zone), locale))
+    after = spoken[spoken.index("verdict.own_first") + 1 :]
+    assert after[: len(own)] == own
+    assert not any(key.startswith("hour.") for key in after)
