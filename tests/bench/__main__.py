@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import engine_rows, http_rows, issuing_rows, message_rows
+from tests.bench import call_rows, engine_rows, http_rows, issuing_rows, message_rows
 from tests.bench.measures import Result, WrongAnswerError
 from tests.bench.plan import Plan, Size
 from tests.bench.serving import generator
@@ -41,6 +41,7 @@ PARTS: Final = (
     Part(rows=("P6b",), measure=engine_rows.measure_growth),
     Part(rows=("P8",), measure=issuing_rows.measure_help),
     Part(rows=message_rows.ROWS, measure=message_rows.measure_messages),
+    Part(rows=call_rows.ROWS, measure=call_rows.measure_calls),
     Part(rows=("P10",), measure=http_rows.measure_bytes),
 )
 MOST_DISTURBED: Final = 0.25  # cores

@@ -78,7 +78,7 @@ async def adapters_alone(codes: Sequence[str], count: int) -> dict[str, Spent]:
         for start, number in ((0, max(count // 10, 50)), (count, count)):
             given = arrived(provider, messages(codes, start, number))
             work = partial(_translate, adapters[provider], bringing, given)
-            spent[provider] = await _timed(work, number)
+            spent[provider] = await timed(work, number)
     return spent
 
 
@@ -115,10 +115,10 @@ def _whole(
     def run(kind: str, number: int = count) -> Spent:
         nonlocal asked
         if kind == "courier":
-            return runner.run(_timed(partial(service.reply, number), number))
+            return runner.run(timed(partial(service.reply, number), number))
         made = (api_requests if kind == "api" else partial(_texts, kind))(codes, asked, number)
         asked += number
-        spent = runner.run(_timed(partial(_carry_all, service, kind, made), number))
+        spent = runner.run(timed(partial(_carry_all, service, kind, made), number))
         runner.run(service.deliver())
         return spent
 
@@ -161,7 +161,7 @@ async def _bring(bringing: Bringing, unit: bytes) -> None:
         raise RuntimeError(f"a unit was acknowledged with {acknowledgement}")
 
 
-async def _timed(work: Work, count: int) -> Spent:
+async def timed(work: Work, count: int) -> Spent:
     """Return microseconds of CPU, all threads, and of the wall clock for each of ``count`` messages."""
     gc.collect()
     gc.freeze()
