@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,17 @@ def _called() -> str:
     return path if path.endswith("/yanzhen") and not path.startswith("/") else "yanzhen"
 
 
+def _flags(settings: Settings) -> tuple[str, ...]:
+    """Return what another command needs to find this demonstration, nothing where all is as it comes."""
+    flags: list[str] = []
+    for name in ("data_dir", "port", "public_url"):
+        field = type(settings).model_fields[name]
+        usual = field.get_default(call_default_factory=True, validated_data={"port": settings.port})
+        if getattr(settings, name) != usual:
+            flags += ["--set", f"{name}={shlex.quote(str(getattr(settings, name)))}"]
+    return tuple(flags)
+
+
 def _announce(settings: Settings, service: RunningService, samples: tuple[Sample, ...]) -> None:
     url = settings.public_url if settings.port else f"http://{settings.host}:{service.port}"
     write_line()
@@ -64,12 +76,11 @@ def _announce(settings: Settings, service: RunningService, samples: tuple[Sample
     )
     write_line()
     write_line("The answers are those for somebody who asks for the first time. How to ask:")
+    command = " ".join((_called(), *_flags(settings)))
     for adapter in service.adapters:
-        ask = adapter.manifest.how_to_ask.format(
-            code=samples[0].code.digits, public_url=url, yanzhen=_called()
-        )
+        ask = adapter.manifest.how_to_ask.format(code=samples[0].code.digits, public_url=url, yanzhen=command)
         write_line(f"  {adapter.manifest.name:<5} {ask}")
-    write_line(f"  {'cli':<5} {_called()} verify {samples[0].code.digits}")
+    write_line(f"  {'cli':<5} {command} verify {samples[0].code.digits}")
     write_line()
     write_line(f"Serving on {url} - stop with Ctrl-C.")
     sys.stdout.flush()  # also into a pipe the table must be there while the service runs

@@ -23,10 +23,9 @@ from channels.ivr.rules import Rules
 from channels.ivr.settings import IvrSettings
 from channels.ivr.states import State
 from channels.turns import CodeSubmitted, Continue, Ignored, ReportMade, ThrottleSubject, Turn
-from channels.wording.locales import DEFAULT_LOCALE
+from channels.wording.locales import DEFAULT_LOCALE, reads_chinese
 from channels.wording.reply import Reply
 
-_HOME: Final = "+86"
 _CLIP: Final = "clip"
 
 
@@ -137,8 +136,7 @@ class IvrAdapter:
             state = State.from_bytes(plain)
         event = came.event
         if isinstance(event, Started):
-            at_home = not number.startswith("+") or number.startswith(_HOME)
-            event = Started(locale=DEFAULT_LOCALE if at_home else "en")
+            event = Started(locale=DEFAULT_LOCALE if reads_chinese(number) else "en")
         state, actions = step(state, event, self._rules())
         verify = next((action for action in actions if isinstance(action, Verify)), None)
         return _Turned(state, actions, verify)

@@ -26,10 +26,9 @@ from channels.turns import (
     ThrottleSubject,
     Turn,
 )
-from channels.wording.locales import DEFAULT_LOCALE
+from channels.wording.locales import DEFAULT_LOCALE, reads_chinese
 from channels.wording.reply import Reply
 
-_HOME: str = "+86"
 _OWN_NUMBERS: Final = 256
 
 
@@ -97,7 +96,7 @@ class SmsAdapter:
         if number == self._normalise_ours(item.ours):
             return Ignored(why="from_ourselves")  # an echo would be answered for ever
         meant = understand(item.text, media=item.media, lengths=self._lengths())
-        locale = meant.locale or (DEFAULT_LOCALE if _is_home(number) else "en")
+        locale = meant.locale or (DEFAULT_LOCALE if reads_chinese(number) else "en")
         envelope = self._envelope(item, number, request)
         if item.opted:
             return CommandGiven(kind=f"opt_{item.opted}", locale=locale, envelope=envelope)
@@ -143,10 +142,6 @@ class SmsAdapter:
             subjects=(ThrottleSubject(CallerKind.PHONE.value, token),),
             received_at=request.received_at,
         )
-
-
-def _is_home(number: str) -> bool:
-    return number.startswith(_HOME) or not number.startswith("+")
 
 
 def make_adapters(context: ChannelContext) -> tuple[SmsAdapter, ...]:

@@ -7,6 +7,9 @@ from typing import Final
 LOCALES: Final = ("zh-CN", "en")
 DEFAULT_LOCALE: Final = "zh-CN"
 
+# the mainland, Hong Kong, Macao, Taiwan
+_CHINESE_NUMBERS: Final = ("+86", "+852", "+853", "+886")
+
 _EXACT: Final = {locale: locale for locale in LOCALES}
 _BY_LANGUAGE: Final = {locale.partition("-")[0]: locale for locale in LOCALES}
 
@@ -44,3 +47,11 @@ def _quality(parameter: str) -> float:
     except ValueError:
         return 0.0
     return quality if name.strip().lower() == "q" and 0 <= quality <= 1 else 0.0
+
+
+def reads_chinese(number: str) -> bool:
+    """Tell whether somebody who has said nothing in any language is answered in Chinese, by their number (E.164).
+
+    A sender that is no whole number, such as a short code, is from here.
+    """
+    return not number.startswith("+") or number.startswith(_CHINESE_NUMBERS)

@@ -24,6 +24,7 @@ _PACKAGES: Final = ("pyttsx3", "espeakng_loader", "soundfile", "soxr")
 _ENGINE: Final = "espeak-ng 1.52"
 _ANSWER_S: Final = 20.0
 _LINE_BYTES: Final = 1 << 20
+_ENDING_S: Final = 1.0
 
 
 @value
@@ -129,10 +130,13 @@ class _Child:
         child = self._running
         if child is None:
             return
-        with suppress(ProcessLookupError):
-            child.kill()
         if child.stdin is not None:
             child.stdin.close()
+        if child.returncode is None and child.stdout is not None and child.stdout.at_eof():
+            with suppress(TimeoutError):  # it ended by itself: let that be noticed, or its exit code is lost
+                await asyncio.wait_for(child.wait(), _ENDING_S)
+        with suppress(ProcessLookupError):
+            child.kill()
         await child.wait()
         self._running = None
 

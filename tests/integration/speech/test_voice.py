@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.logs import configure_logs
 from app.settings import load_settings
 from app.speech.catalogue import MANDARIN
 from app.speech.inspection import inspect_phonemes
-from app.speech.library import ClipLibrary, SpokenName
+from app.speech.library import CLIPS, ClipLibrary, SpokenName
 from app.speech.phrasing import say
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder
 from app.speech.sound import measure, read_duration_ms, read_samples
@@ -146,10 +147,12 @@ async def test_a_lost_child_costs_one_clip_at_most(tmp_path: Path, monkeypatch: 
     assert "ended (7)" in results[1].why
 
 
-async def test_names_are_made_when_they_are_entered(data_dir: Path, library: ClipLibrary) -> None:
-    from app.bootstrap.speech import render_names
+async def test_names_are_made_when_they_are_entered(data_dir: Path, tmp_path: Path) -> None:
+    from app.bootstrap.speech import clip_library, render_names
 
-    settings = load_settings(flags={"data_dir": str(data_dir)})
+    shutil.copytree(data_dir / CLIPS, tmp_path / CLIPS)
+    settings = load_settings(flags={"data_dir": str(tmp_path)})
+    library = clip_library(settings)
     names = [SpokenName(text="海岸牧场", pronunciation="hǎi àn mù chǎng"), SpokenName(text="Coast")]
     await render_names(settings, names)
     library.set_names(names)
