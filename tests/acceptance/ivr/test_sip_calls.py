@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
 from tests.acceptance.ivr.callbacks import telephone
-from tests.acceptance.ivr.hearing import HEARD, NOT_HEARD, best_match, find_clips
-from tests.acceptance.ivr.hotline import PUBLIC, TOKEN, VOICE, Fact, Hotline
+from tests.acceptance.ivr.hearing import HEARD, NOT_HEARD, best_match, correlate
+from tests.acceptance.ivr.hotline import PUBLIC, SHORTEST_WORD, TOKEN, VOICE, Fact, Hotline
 from tests.acceptance.ivr.sound import RATE, Samples
 from tests.acceptance.ivr.telephony import (
     CallResult,
@@ -209,14 +210,30 @@ def unsaid(calls: Calls, name: str) -> dict[str, Samples]:
     }
 
 
+def heard_at(recording: Samples, clip: Samples, since: int) -> int | None:
+    """Return the sample at which a clip is heard behind ``since``, None where it is not.
+
+    On a busy machine a packet comes late now and then, and splits a clip; one half then still is what it is.
+    """
+    half = len(clip) // 2
+    parts = [(0, clip), (0, clip[:half]), (half, clip[half:])] if half >= SHORTEST_WORD else [(0, clip)]
+    for begins, part in parts:
+        scores = correlate(recording[since:], part)
+        found = np.flatnonzero(scores >= HEARD)
+        if len(found):
+            return since + max(int(found[0]) - begins, 0)
+    return None
+
+
 @pytest.mark.parametrize("name", CALLS)
 async def test_the_right_prompts_are_heard_in_their_order(calls: Calls, name: str) -> None:
     how, made = calls.planned[name], calls.results[name]
     sounds = calls.hotline.sentences(how.locale)
-    found = find_clips(made.heard, {key: sounds[key] for key in how.hears}, HEARD)
-    heard = [match.name for match in found]
-    rest = iter(heard)
-    assert all(key in rest for key in how.hears), (heard, made.describe())
+    at = 0
+    for key in how.hears:
+        heard = heard_at(made.heard, sounds[key], at)
+        assert heard is not None, (key, at / RATE, made.describe())
+        at = heard + RATE // 10
     assert not made.spoken_by_provider
 
 
