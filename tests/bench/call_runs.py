@@ -11,13 +11,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -111,7 +111,11 @@ def measure(
     stack = AsyncExitStack()
     service = runner.run(stack.enter_async_context(open_service(folder)))
     calls = Calls(folder)
-    makers = {"api": api_requests, "greeting": calls.greetings, "code": calls.codes}
+    makers: dict[str, Callable[[Sequence[str], int, int], Any]] = {
+        "api": api_requests,
+        "greeting": calls.greetings,
+        "code": calls.codes,
+    }
     asked = recorded = 0
 
     def run(kind: str, number: int = count) -> Spent:
