@@ -20,6 +20,8 @@ from app.core.ports.clock import Clock as Clock  # noqa: PLC0414 - for the chann
 from app.core.ports.http_calls import HttpCalls
 from app.core.ports.identities import Identities
 from app.core.ports.places import Places
+from app.core.ports.spending import Spend as Spend  # noqa: PLC0414 - for the channels
+from app.core.ports.spending import Spending as Spending  # noqa: PLC0414 - for the channels
 from channels.turns import Turn
 from channels.wording.reply import Reply, Wording
 

@@ -112,7 +112,7 @@ class Pipeline:
     ) -> OutboundResponse:
         """Keep what somebody told; they are thanked only for what is kept."""
         channel = adapter.manifest.name
-        key = self._asking.engine.message_key(channel, turn.account, f"{turn.call_id}/{turn.entry}")
+        key = self._asking.engine.message_key(channel, turn.account, turn.message_id)
         try:
             await self._reports.keep(
                 channel=channel,

@@ -101,12 +101,11 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMade:
-    """Somebody told of something suspicious; ``recording`` names what they said, ``entry`` the code it is about."""
+    """Somebody told of something suspicious; ``recording`` names what they said, ``message_id`` the query it is on."""
 
-    call_id: str
     account: str
     recording: str
-    entry: int
+    message_id: str
     received_at: datetime
     locale: str = "zh-CN"
 

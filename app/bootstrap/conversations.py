@@ -36,11 +36,25 @@ class Service:
 
     settings: Settings
     storage: SqliteStorage
+    spending: DailySpending
     sealing: Sealing
     asking: Asking
     wording: Wording
     journal: Journal
     clock: Clock
+
+
+async def open_spending(settings: Settings, storage: SqliteStorage, clock: Clock) -> DailySpending:
+    """Return the caps of the day with what was spent already. Raises ``StoreUnavailable``."""
+    sms, ivr = settings.sms, settings.ivr
+    spending = DailySpending(
+        clock,
+        settings.timezone,
+        caps={"sms": sms.per_day, "transfer": ivr.transfers_per_day},
+        per_caller_caps={"sms": sms.per_number_per_day, "transfer": ivr.transfers_per_number_per_day},
+    )
+    await spending.load(storage.spending)
+    return spending
 
 
 @asynccontextmanager
@@ -56,14 +70,7 @@ async def conversations(service: Service, adapters: Iterable[ChannelAdapter]) ->
         journal=service.journal,
         clock=service.clock,
     )
-    sms = service.settings.sms
-    spending = DailySpending(
-        service.clock,
-        service.settings.timezone,
-        caps={"sms": sms.per_day},
-        per_caller_caps={"sms": sms.per_number_per_day},
-    )
-    await spending.load(service.storage.spending)
+    spending = service.spending
     tasks = [
         asyncio.create_task(courier.run()),
         asyncio.create_task(_write_behind(spending, service)),

@@ -28,7 +28,7 @@ from app.adapters.places import PhoneNumberPlaces
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
-from app.bootstrap.conversations import Service, conversations, listening
+from app.bootstrap.conversations import Service, conversations, listening, open_spending
 from app.bootstrap.requirements import require_database, require_fit
 from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
@@ -151,7 +151,8 @@ async def _open_channels(
     calls = AiohttpCalls()
     parts.push_async_callback(calls.close)
     places = PhoneNumberPlaces()
-    hotline = await open_hotline(settings, lambda: base.engine.catalogue, base.log, parts)
+    spending = await open_spending(settings, base.storage, base.clock)
+    hotline = await open_hotline(settings, spending, lambda: base.engine.catalogue, base.log, parts)
     if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
     own = {SMS: sms_settings(settings), IVR: hotline}
@@ -165,6 +166,7 @@ async def _open_channels(
     service = Service(
         settings=settings,
         storage=base.storage,
+        spending=spending,
         sealing=base.keys.sealing,
         asking=asking,
         wording=wording,

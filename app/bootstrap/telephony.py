@@ -9,6 +9,7 @@ from typing import Final
 
 from app.bootstrap.speech import clip_library, keep_clips, spoken_names
 from app.core.model.catalogue import Catalogue
+from app.core.ports.spending import Spending
 from app.logs import Logger
 from app.settings import Settings
 from channels.ivr.settings import FastAgiOptions, IvrSettings, TwilioVoiceOptions
@@ -17,7 +18,11 @@ IVR: Final = "ivr"
 
 
 async def open_hotline(
-    settings: Settings, catalogue: Callable[[], Catalogue], log: Logger, parts: AsyncExitStack
+    settings: Settings,
+    spending: Spending,
+    catalogue: Callable[[], Catalogue],
+    log: Logger,
+    parts: AsyncExitStack,
 ) -> IvrSettings | None:
     """Return the hotline's settings with its clips, None where no provider is set up; clips are made beside calls.
 
@@ -32,6 +37,7 @@ async def open_hotline(
     twilio, fastagi = chosen.twilio, chosen.fastagi
     return IvrSettings(
         clips=library,
+        spending=spending,
         operator=chosen.operator,
         record_reports=chosen.record_reports,
         brand_lines=chosen.brand_lines,

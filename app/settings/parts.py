@@ -138,6 +138,12 @@ class IvrSettings(Part):
     brand_lines: bool = Field(
         True, description="Whether callers may be put through to a brand's service line."
     )
+    transfers_per_number_per_day: Count = Field(
+        5, description="How often a day one number may be put through."
+    )
+    transfers_per_day: Count = Field(
+        500, description="How often a day callers may be put through, all together."
+    )
     twilio: VoiceTwilioSettings = Field(VoiceTwilioSettings(), description="Twilio.")
     fastagi: FastAgiSettings = Field(FastAgiSettings(), description="A switch by FastAGI.")
 

@@ -13,11 +13,19 @@ from app.core.model.caller import Caller, CallerKind
 from app.core.model.code import Code
 from app.core.model.verification import Record, VerificationRequest
 from channels.abilities import Listener
-from channels.base import ChannelContext, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
-from channels.ivr.actions import Action, Verify
+from channels.base import (
+    ChannelContext,
+    ChannelManifest,
+    InboundRequest,
+    OutboundResponse,
+    Refusal,
+    Route,
+    Spend,
+)
+from channels.ivr.actions import Action, Transfer, Verify
 from channels.ivr.dialect import CallDialect, CallEnded, CallMoment, ClipWanted
 from channels.ivr.dialogue import step
-from channels.ivr.events import Answered, HungUp, Recorded, Started
+from channels.ivr.events import Answered, HungUp, Recorded, Started, TransferFailed
 from channels.ivr.providers import make_dialects
 from channels.ivr.rules import Rules
 from channels.ivr.settings import IvrSettings
@@ -27,6 +35,7 @@ from channels.wording.locales import DEFAULT_LOCALE, reads_chinese
 from channels.wording.reply import Reply
 
 _CLIP: Final = "clip"
+TRANSFERS: Final = "transfer"  # what is spent, by the name of the caps
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +89,9 @@ class IvrAdapter:
         locale = turned.state.locale
         if isinstance(came.event, Recorded):
             return ReportMade(
-                call_id=came.call_id,
                 account=self._dialect.name,
                 recording=came.recording,
-                entry=turned.state.entries,
+                message_id=_message_id(came.call_id, turned.state.entries, turned.state.digits),
                 received_at=request.received_at,
                 locale=locale,
             )
@@ -95,7 +103,7 @@ class IvrAdapter:
                 caller=caller,
                 channel=self.manifest.name,
                 account=self._dialect.name,
-                message_id=f"{came.call_id}/{turned.verify.entry_number}",
+                message_id=_message_id(came.call_id, turned.verify.entry_number, turned.verify.digits),
                 locale=locale,
                 received_at=request.received_at,
                 place=self._places.locate(number),
@@ -120,6 +128,9 @@ class IvrAdapter:
             answered = Answered(verdict=reply.verdict, spoken=reply.spoken)
             state, then = step(state, answered, self._rules())
             actions = (*(action for action in actions if not isinstance(action, Verify)), *then)
+        if any(isinstance(action, Transfer) for action in actions) and not self._may_transfer(came):
+            state, then = step(state, TransferFailed(), self._rules())
+            actions = (*(action for action in actions if not isinstance(action, Transfer)), *then)
         token = self._identities.seal_state(state.to_bytes(), about=self._about(came.call_id))
         return self._dialect.encode(request, actions, token)
 
@@ -140,6 +151,11 @@ class IvrAdapter:
         state, actions = step(state, event, self._rules())
         verify = next((action for action in actions if isinstance(action, Verify)), None)
         return _Turned(state, actions, verify)
+
+    def _may_transfer(self, came: CallMoment) -> bool:
+        """Tell whether the day's caps let this caller be put through."""
+        caller = self._caller(came)[0]
+        return self._settings.spending.spend(TRANSFERS, caller.token or b"") is Spend.ALLOWED
 
     def _rules(self) -> Rules:
         settings = self._settings
@@ -165,6 +181,11 @@ class IvrAdapter:
             return OutboundResponse(status=404, body=b"There is no such clip.")
         headers = (("Cache-Control", "public, max-age=31536000, immutable"),)
         return OutboundResponse(status=200, body=sound, content_type="audio/wav", headers=headers)
+
+
+def _message_id(call_id: str, entry: int, digits: str) -> str:
+    """Return the id of one entry of a call; with its digits, so that no other code can meet its answer."""
+    return f"{call_id}/{entry}/{digits}"
 
 
 def _subject(caller: Caller, account: str) -> ThrottleSubject:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from app.speech.library import Clip
 from app.speech.spoken import Name, Pause, Phrase, Spoken
+from channels.base import Spending
 
 Network = IPv4Network | IPv6Network
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -55,9 +56,12 @@ class FastAgiOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IvrSettings:
-    """Every provider that is set up, the others None. ``operator`` is the staffed line, "" for none."""
+    """Every provider that is set up, the others None. ``operator`` is the staffed line, "" for none; ``spending`` caps
+    how often callers are put through, since that is a call we pay for.
+    """
 
     clips: Clips
+    spending: Spending
     operator: str = ""
     record_reports: bool = False
     brand_lines: bool = True

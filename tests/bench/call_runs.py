@@ -37,6 +37,7 @@ from tests.bench.message_samples import api_requests, context_of
 from tests.bench.message_service import MessageService, open_service
 from tests.bench.serving import CONNECTIONS, cores
 from tests.fakes.fake_clips import FakeClips
+from tests.fakes.fake_spending import FakeSpending
 
 BURST: Final = 2000
 KINDS: Final = ("api", "greeting", "code")
@@ -55,7 +56,9 @@ class Calls:
             caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
         )
         context = context_of(self._identities, lambda: frozenset({_LENGTH}))
-        settings = IvrSettings(clips=FakeClips(), operator="+8675588880000", twilio=_OPTIONS)
+        settings = IvrSettings(
+            spending=FakeSpending(), clips=FakeClips(), operator="+8675588880000", twilio=_OPTIONS
+        )
         self.adapter = IvrAdapter(TwilioVoiceDialect(settings, context.public_url), context, settings)
         self._public_url = context.public_url
 

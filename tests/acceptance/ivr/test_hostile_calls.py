@@ -206,15 +206,15 @@ async def test_callbacks_that_overlap_are_one_query(phone: Telephone, hotline: H
     assert [(fact.outcome, fact.ordinal) for fact in hotline.facts(before)] == [("first", 1)]
 
 
-async def test_an_entry_has_one_answer(phone: Telephone, hotline: Hotline) -> None:
-    """Two codes under one state, which no provider sends: the first that comes is the entry, recorded once."""
+async def test_a_code_never_meets_the_answer_of_another(phone: Telephone, hotline: Hotline) -> None:
+    """Two codes under one state, which no provider sends: each has its own answer."""
     before = len(hotline.facts())
     call = await phone.call(new_caller("zh-CN"))
     codes = (hotline.take(), hotline.take())
     forms = [{"Digits": code, "FinishedOnKey": "#"} for code in codes]
     answers = await asyncio.gather(*(call.ask(call.action, form, times=1) for form in forms))
     assert [answer.status for answer in answers] == [200, 200]
-    assert outcomes(hotline.facts(before)) == ["first"]
+    assert outcomes(hotline.facts(before)) == ["first", "first"]
 
 
 async def test_a_late_copy_of_a_turn_changes_nothing(phone: Telephone, hotline: Hotline) -> None:

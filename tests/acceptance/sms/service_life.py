@@ -20,7 +20,7 @@ from app.adapters.places import PhoneNumberPlaces
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import MemoryThrottle
-from app.bootstrap.conversations import Service, conversations
+from app.bootstrap.conversations import Service, conversations, open_spending
 from app.core.engine import VerificationEngine
 from app.core.model.verdict import Verdict
 from app.core.model.verification import VerificationRequest
@@ -170,6 +170,7 @@ class ServiceLife:
         service = Service(
             settings=world.settings,
             storage=life.storage,
+            spending=await open_spending(world.settings, life.storage, world.clock),
             sealing=AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]}),
             asking=asking,
             wording=world.wording,

@@ -19,6 +19,7 @@ from tests.contract.channel.ivr_bindings import LENGTH, NUMBER, sealed
 from tests.contract.channel.suite import Traits
 from tests.fakes.clock import START
 from tests.fakes.fake_clips import FakeClips
+from tests.fakes.fake_spending import FakeSpending
 
 TOKEN = "a-token-of-this-process"
 
@@ -37,7 +38,6 @@ class FastAgiBinding:
 
     secrets: tuple[str, ...] = (NUMBER, NUMBER.removeprefix("+86"), TOKEN)
     traits = Traits(
-        trusted_ids=True,
         telephone=True,
         apology='"en/verdict-unavailable"',
         in_two_minutes=json.dumps(_sounds(waiting(90, "en"), "en"), separators=(",", ":"))[1:-1],
@@ -45,7 +45,9 @@ class FastAgiBinding:
     options = FastAgiOptions(listen="127.0.0.1:4573")
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
-        settings = IvrSettings(clips=FakeClips(), fastagi=self.options, operator="+8675588880000")
+        settings = IvrSettings(
+            spending=FakeSpending(), clips=FakeClips(), fastagi=self.options, operator="+8675588880000"
+        )
         dialect = FastAgiDialect(settings, clock=context.clock, token=TOKEN)
         return IvrAdapter(dialect, context, settings)
 

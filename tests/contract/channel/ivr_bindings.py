@@ -26,6 +26,7 @@ from channels.wording.reply import Reply
 from tests.contract.channel.suite import Traits
 from tests.fakes.clock import START
 from tests.fakes.fake_clips import FakeClips, clip_sha, words_of
+from tests.fakes.fake_spending import FakeSpending
 from tests.fakes.sample_service import PUBLIC_URL, fixed_keyring
 
 NUMBER = "+8613912345678"
@@ -59,7 +60,6 @@ class TwilioVoiceBinding:
 
     secrets: tuple[str, ...] = (NUMBER, NUMBER.removeprefix("+86"), TOKEN)
     traits = Traits(
-        trusted_ids=True,
         telephone=True,
         apology=played("verdict.unavailable", "en"),
         in_two_minutes="".join(
@@ -72,7 +72,9 @@ class TwilioVoiceBinding:
         self._clips = FakeClips()
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
-        settings = IvrSettings(clips=self._clips, twilio=self.options, operator="+8675588880000")
+        settings = IvrSettings(
+            spending=FakeSpending(), clips=self._clips, twilio=self.options, operator="+8675588880000"
+        )
         return IvrAdapter(TwilioVoiceDialect(settings, context.public_url), context, settings)
 
     def ask(self, text: str, *, message: str = "message-1", locale: str = "zh-CN") -> InboundRequest:

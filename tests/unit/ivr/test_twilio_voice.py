@@ -34,6 +34,7 @@ from channels.signatures import parse_form
 from channels.wording.locales import LOCALES
 from tests.fakes.clock import START
 from tests.fakes.fake_clips import FakeClips, clip_sha
+from tests.fakes.fake_spending import FakeSpending
 from tests.fakes.sample_service import PUBLIC_URL, SampleService, start_sample_service
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +74,7 @@ KEYED = {**CALL, "CallStatus": "in-progress", "msg": "Gather End", "Digits": "12
 def settings_with(clips: FakeClips | None = None, **changes: object) -> IvrSettings:
     given: dict[str, object] = {
         "clips": clips or FakeClips(),
+        "spending": FakeSpending(),
         "operator": OPERATOR,
         "record_reports": True,
         "twilio": TwilioVoiceOptions(auth_tokens=(TOKEN, OTHER_TOKEN)),
@@ -778,3 +780,14 @@ class TestCalls:
         await call.dial()
         await call.key(service.code())
         assert len(call.answer.body) < 16 * 1024
+
+    async def test_past_the_days_cap_nobody_is_put_through(self, service: SampleService) -> None:
+        settings = settings_with(spending=FakeSpending(day_cap=1))
+        ways = []
+        for _ in range(2):
+            call = Call(service, settings)
+            await call.dial()
+            await call.key("0")
+            ways.append("<Dial" in call.answer.body.decode())
+            assert b"<Gather" in call.answer.body or ways == [True], "without an operator the call goes on"
+        assert ways == [True, False]

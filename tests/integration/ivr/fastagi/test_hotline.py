@@ -16,6 +16,7 @@ from channels.ivr.adapter import IvrAdapter
 from channels.ivr.fastagi.dialect import FastAgiDialect
 from channels.ivr.settings import FastAgiOptions, IvrSettings
 from tests.fakes.fake_clips import FakeClips
+from tests.fakes.fake_spending import FakeSpending
 from tests.fakes.sample_service import SampleService, start_sample_service
 from tests.integration.ivr.fastagi.recordings import block_of, connections
 from tests.integration.ivr.fastagi.switch_side import DEADLINE_S, GOOD_BLOCK, ModelSwitch
@@ -44,6 +45,7 @@ async def open_hotline(**options: object) -> AsyncIterator[Hotline]:
     service = await start_sample_service()
     settings = IvrSettings(
         clips=FakeClips(),
+        spending=FakeSpending(),
         operator="+86 755 8888 0000",
         record_reports=True,
         fastagi=FastAgiOptions(

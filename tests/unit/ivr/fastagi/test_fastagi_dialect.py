@@ -17,9 +17,11 @@ from channels.ivr.fastagi.dialect import FastAgiDialect
 from channels.ivr.settings import FastAgiOptions, IvrSettings
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.fake_clips import DURATION_MS, FakeClips, clip_sha
+from tests.fakes.fake_spending import FakeSpending
 
 SETTINGS = IvrSettings(
     clips=FakeClips(missing=("no.clip", "new name")),
+    spending=FakeSpending(),
     operator="400-800-1234",
     fastagi=FastAgiOptions(listen="127.0.0.1:4573", recordings="reports"),
 )
