@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
-from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
+from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable, YanzhenError
 from app.core.model.verdict import Outcome, Verdict
+from app.core.ports.call_records import CallRecords
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.reports import Reports
@@ -15,6 +16,7 @@ from channels.asking import Asking, throttled
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
 from channels.messages import Messages
 from channels.turns import (
+    CallNoted,
     CodeSubmitted,
     CommandGiven,
     DeliveryReport,
@@ -26,6 +28,8 @@ from channels.turns import (
 )
 from channels.wording.reply import Wording
 
+_NOTED_WITHIN_S: Final = 1.0  # a caller is waiting, and nothing of the answer depends on the note
+
 
 class Pipeline:
     """Carries one request of any channel from bytes to bytes. Never raises but for cancellation."""
@@ -36,6 +40,7 @@ class Pipeline:
         asking: Asking,
         messages: Messages,
         reports: Reports,
+        calls: CallRecords,
         wording: Wording,
         journal: Journal,
         clock: Clock,
@@ -43,6 +48,7 @@ class Pipeline:
         self._asking = asking
         self._messages = messages
         self._reports = reports
+        self._calls = calls
         self._wording = wording
         self._journal = journal
         self._clock = clock
@@ -69,7 +75,9 @@ class Pipeline:
             return await self._converse(cast(MessageChannel, adapter), inbound, turn)
         if isinstance(turn, ReportMade):
             return await self._keep_report(adapter, inbound, turn)
-        if isinstance(turn, Ignored):
+        if isinstance(turn, CallNoted):
+            await self._note_call(channel, turn)
+        elif isinstance(turn, Ignored):
             self._journal.counted(turn.why, channel)
         return adapter.encode(inbound, turn, None)
 
@@ -126,6 +134,21 @@ class Pipeline:
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
         self._journal.counted("report_kept", channel)
         return adapter.encode(inbound, turn, None)
+
+    async def _note_call(self, channel: str, turn: CallNoted) -> None:
+        """Open or close the record of a call; whatever becomes of that, the call goes on."""
+        self._journal.counted(f"call_{turn.how or 'begun'}", channel)
+        try:
+            key = self._asking.engine.message_key(channel, turn.account, turn.call_id)
+            async with asyncio.timeout(_NOTED_WITHIN_S):
+                if turn.how is None:
+                    await self._calls.open(key=key, account=turn.account, at=turn.at)
+                else:
+                    await self._calls.close(
+                        key=key, account=turn.account, how=turn.how, at=turn.at, seconds=turn.seconds
+                    )
+        except (YanzhenError, TimeoutError) as error:
+            self._journal.failed("call_not_noted", error)
 
     async def _converse(
         self, adapter: MessageChannel, inbound: InboundRequest, turn: Turn

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.core.model.call import CallEnd
 from app.core.model.caller import Caller
 from app.core.model.reply import Delivery, ReplyAddress, ReplyId
 from app.core.model.value import value
@@ -111,6 +112,21 @@ class ReportMade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallNoted:
+    """A call begins (``how`` None; the adapter answers from the request alone) or is over.
+
+    ``seconds`` is how long it lasted, None where the provider does not tell.
+    """
+
+    account: str
+    call_id: str
+    how: CallEnd | None = None
+    seconds: int | None = None
+    at: datetime
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
     """Several turns in one request. Each is carried by itself; if one cannot be kept, the whole is asked for again."""
 
@@ -127,4 +143,5 @@ Turn = (
     | Ignored
     | Several
     | ReportMade
+    | CallNoted
 )

@@ -178,6 +178,7 @@ async def _open_channels(
         asking=asking,
         messages=messages,
         reports=base.storage.reports,
+        calls=base.storage.calls,
         wording=wording,
         journal=base.journal,
         clock=base.clock,

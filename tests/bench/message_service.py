@@ -205,6 +205,7 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
                     asking=asking,
                     messages=messages,
                     reports=storage.reports,
+                    calls=storage.calls,
                     wording=context.wording,
                     journal=journal,
                     clock=clock,

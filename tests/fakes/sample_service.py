@@ -45,6 +45,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.fake_calls import FakeCalls
 from tests.fakes.fake_places import FakePlaces
 from tests.fakes.fake_spending import FakeSpending
+from tests.fakes.memory_call_records import MemoryCallRecords
 from tests.fakes.memory_correspondence import MemoryCorrespondence
 from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_reports import MemoryReports
@@ -133,6 +134,7 @@ class SampleService:
     correspondence: MemoryCorrespondence
     spending: FakeSpending
     reports: MemoryReports
+    calls: MemoryCallRecords
     throttle: Throttle
 
     def asking(self, *, throttle: Throttle | None = None, journal: Journal | None = None) -> Asking:
@@ -161,6 +163,7 @@ class SampleService:
             asking=asking,
             messages=messages,
             reports=self.reports,
+            calls=self.calls,
             wording=self.wording,
             journal=journal,
             clock=self.clock,
@@ -245,6 +248,7 @@ async def start_sample_service(
         correspondence=MemoryCorrespondence(),
         spending=FakeSpending(),
         reports=MemoryReports(),
+        calls=MemoryCallRecords(),
         throttle=throttle or OpenThrottle(),
     )
 

@@ -184,6 +184,7 @@ class ServiceLife:
             asking=asking,
             messages=life._messages,
             reports=service.storage.reports,
+            calls=service.storage.calls,
             wording=world.wording,
             journal=journal,
             clock=world.clock,

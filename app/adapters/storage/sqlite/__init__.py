@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from app.adapters.storage.sqlite.call_records import SqliteCallRecords
 from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
 from app.adapters.storage.sqlite.checkpoints import Checkpointer
 from app.adapters.storage.sqlite.correspondence import SqliteCorrespondence
@@ -41,6 +42,7 @@ class SqliteStorage:
     correspondence: SqliteCorrespondence
     spending: SqliteSpending
     reports: SqliteReports
+    calls: SqliteCallRecords
     _writer: Writer
     _commits: SharedCommits
     _reader: Reader
@@ -91,6 +93,7 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         correspondence=SqliteCorrespondence(commits, reader),
         spending=SqliteSpending(commits, reader),
         reports=SqliteReports(commits),
+        calls=SqliteCallRecords(commits),
         _writer=writer,
         _commits=commits,
         _reader=reader,

@@ -41,6 +41,9 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
     silent = f"SELECT token FROM correspondent WHERE opted_out = 0 AND at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
     sql = f"DELETE FROM correspondent WHERE token IN ({silent})"  # noqa: S608 - constants
     gone += db.execute(sql, (to_micros(now - CALLERS_KEPT),)).rowcount
+    calls = f"SELECT key FROM call WHERE started_at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
+    sql = f"DELETE FROM call WHERE key IN ({calls})"  # noqa: S608 - constants
+    gone += db.execute(sql, (to_micros(now - CALLERS_KEPT),)).rowcount
     last_day = (now - SPENDING_KEPT).date().isoformat()
     days = f"SELECT day, kind, caller FROM spending WHERE day < ? LIMIT {_SLICE}"  # noqa: S608 - constants
     sql = f"DELETE FROM spending WHERE (day, kind, caller) IN ({days})"  # noqa: S608 - constants
