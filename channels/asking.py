@@ -13,6 +13,7 @@ from app.core.model.verification import Record, VerificationRequest
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.throttle import Admission, Throttle, ThrottleSubject
+from channels.window import DuplicateWindow, keeps
 
 _RETRY_AFTER_S = 5
 
@@ -37,14 +38,26 @@ class Engine(Protocol):
 class Asking:
     """The steps of one query, for whoever puts them in order. Nothing here raises but for cancellation."""
 
-    def __init__(self, *, engine: Engine, throttle: Throttle, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, *, engine: Engine, throttle: Throttle, window: DuplicateWindow, journal: Journal, clock: Clock
+    ) -> None:
         self.engine = engine
         self._throttle = throttle
+        self._window = window
         self._journal = journal
         self._clock = clock
 
     async def find_answer(self, request: VerificationRequest, deadline_ms: int) -> Verdict | None:
-        """Return what this very message was answered before. If the store cannot tell, nothing may be guessed."""
+        """Return what this very message was answered before: the record's answer, else one that left no record.
+
+        If the store cannot tell, nothing may be guessed.
+        """
+        recorded = await self._find_recorded(request, deadline_ms)
+        if recorded is not None and recorded.outcome is not Outcome.UNAVAILABLE:
+            return recorded
+        return await self._window.find(self._keys(request)) or recorded
+
+    async def _find_recorded(self, request: VerificationRequest, deadline_ms: int) -> Verdict | None:
         try:
             async with asyncio.timeout(deadline_ms / 1000):
                 return await self.engine.find_answer(request)
@@ -66,6 +79,14 @@ class Asking:
         verdict = await self.engine.verify(request, deadline_ms=deadline_ms)
         for _ in range(_wrong_guesses(request, verdict)):
             await self._throttle.note_wrong(subjects)
+        if keeps(verdict):
+            await self._window.note(self._keys(request), verdict)
+        return verdict
+
+    async def refuse(self, request: VerificationRequest, admission: Admission) -> Verdict:
+        """Return the verdict of a query that the limits refused."""
+        verdict = Verdict(outcome=Outcome.THROTTLED, retry_after_s=admission.retry_after_s)
+        await self._window.note(self._keys(request), verdict)
         return verdict
 
     def note(
@@ -75,10 +96,17 @@ class Asking:
         took_ms = (self._clock.monotonic_s() - started_s) * 1000
         self._journal.answered(request, verdict, duplicate=duplicate, took_ms=took_ms)
 
-
-def throttled(admission: Admission) -> Verdict:
-    """Return the verdict of a query that the limits refused."""
-    return Verdict(outcome=Outcome.THROTTLED, retry_after_s=admission.retry_after_s)
+    def _keys(self, request: VerificationRequest) -> tuple[bytes, ...]:
+        """Return what this message is known by; nothing where it has no id, or no key to make it with."""
+        ids = (request.message_id, request.alias_id)
+        try:
+            return tuple(
+                self.engine.message_key(request.channel, request.account, one)
+                for one in ids
+                if one is not None
+            )
+        except YanzhenError:  # the engine says so where it answers
+            return ()
 
 
 def _wrong_guesses(request: VerificationRequest, verdict: Verdict) -> int:

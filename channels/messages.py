@@ -19,7 +19,7 @@ from app.core.ports.correspondence import Change, Correspondence, Correspondent,
 from app.core.ports.journal import Journal
 from app.core.ports.outbox import Outbox
 from app.core.ports.spending import Spend, Spending
-from channels.asking import Asking, throttled
+from channels.asking import Asking
 from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
 from channels.wording.notices import NoticeWords
@@ -161,14 +161,15 @@ class Messages:
         if verdict is None:
             admission = await asking.admit(turn.subjects)
             if not admission.allowed:
-                verdict = throttled(admission)
-                asking.note(request, verdict, duplicate=False, started_s=started)
-                return await self._tell_limit(channel, turn, envelope, ids, verdict)
+                verdict = await asking.refuse(request, admission)
+        if verdict is None:
             if not self._may_spend(envelope, channel):
                 return ""
             left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)
             verdict = await asking.verify(request, turn.subjects, deadline_ms=max(left_ms, 1))
         asking.note(request, verdict, duplicate=duplicate, started_s=started)
+        if verdict.outcome is Outcome.THROTTLED:
+            return await self._tell_limit(channel, turn, envelope, ids, verdict)
         return await self._say(channel, turn, envelope, ids, verdict)
 
     async def _tell_limit(
@@ -178,7 +179,14 @@ class Messages:
         silence = max(timedelta(seconds=verdict.retry_after_s), _TOLD_ONCE_IN)
         if not await self._claims(envelope, NoticeKind.THROTTLED, ids.key, self._clock.now() + silence):
             return self._silent("silent_throttled", channel)
-        return self._short(turn, verdict) if self._may_spend(envelope, channel) else ""
+        if not envelope.in_band and await self._pushes_already(envelope, ids):
+            return self._silent("silent_pushed", channel)
+        if not self._may_spend(envelope, channel):
+            return ""
+        text = self._short(turn, verdict)
+        if envelope.in_band:
+            self._said.note(ids.both, text)
+        return text
 
     async def _say(
         self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict

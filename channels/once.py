@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +47,35 @@ class Once(Generic[T]):
                 del self._under_way[key]
         if not task.cancelled():
             task.exception()  # whoever waited has got it; if nobody did, there is nobody to tell
+
+
+class Together(Generic[T]):
+    """Requests that are alike and under way at once: the first does the work itself, the others wait for its result.
+
+    It makes no task, so that a request which is alone, as nearly all are, pays for a future and no more.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[Hashable, asyncio.Future[T | None]] = {}
+
+    async def share(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
+        """Return the result of ``work``, and whether another request did it.
+
+        If the one at work is cancelled or fails, one of those who wait does the work instead: every round ends
+        for at least one of them.
+        """
+        while (others := self._under_way.get(key)) is not None:
+            result = await asyncio.shield(others)  # whoever gives up waiting must not end it for the rest
+            if result is not None:
+                return result, True
+        mine = self._under_way[key] = asyncio.get_running_loop().create_future()
+        found: T | None = None
+        try:
+            found = await work()
+            return found, False
+        finally:
+            del self._under_way[key]
+            mine.set_result(found)
 
 
 class Said:

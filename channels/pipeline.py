@@ -12,9 +12,10 @@ from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.reports import Reports
 from channels.abilities import MessageChannel
-from channels.asking import Asking, throttled
+from channels.asking import Asking
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
 from channels.messages import Messages
+from channels.once import Together
 from channels.turns import (
     CallNoted,
     CodeSubmitted,
@@ -52,6 +53,7 @@ class Pipeline:
         self._wording = wording
         self._journal = journal
         self._clock = clock
+        self._answering: Together[tuple[Verdict, bool]] = Together()
 
     async def carry(self, adapter: ChannelAdapter, inbound: InboundRequest) -> OutboundResponse:
         """Return the channel's response to one request; a refusal where it is forged or malformed."""
@@ -82,25 +84,42 @@ class Pipeline:
         return adapter.encode(inbound, turn, None)
 
     async def _answer(self, adapter: ChannelAdapter, turn: CodeSubmitted) -> Verdict:
+        """Return the verdict. A message that was answered, or is being answered, is not asked about again."""
         started = self._clock.monotonic_s()
-        asking, request = self._asking, turn.request
-        left_ms = adapter.manifest.deadline_ms
-        verdict = None
-        if request.message_id is not None:
-            verdict = await asking.find_answer(request, left_ms)
-            left_ms -= int((self._clock.monotonic_s() - started) * 1000)
-        duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
-        if verdict is None:
-            admission = await asking.admit(turn.subjects)
-            if not admission.allowed:
-                verdict = throttled(admission)
-            else:
-                if admission.slow_ms:
-                    await asyncio.sleep(admission.slow_ms / 1000)
-                deadline_ms = max(left_ms - admission.slow_ms, 1)
-                verdict = await asking.verify(request, turn.subjects, deadline_ms=deadline_ms)
-        asking.note(request, verdict, duplicate=duplicate, started_s=started)
+        request, deadline_ms = turn.request, adapter.manifest.deadline_ms
+        if request.message_id is None:
+            verdict, duplicate = await self._ask(turn, deadline_ms), False
+        else:
+            (verdict, found), shared = await self._answering.share(
+                (request.channel, request.account, request.message_id),
+                lambda: self._find_or_ask(turn, deadline_ms, started),
+            )
+            duplicate = (found or shared) and verdict.outcome is not Outcome.UNAVAILABLE
+        self._asking.note(request, verdict, duplicate=duplicate, started_s=started)
         return verdict
+
+    async def _find_or_ask(
+        self, turn: CodeSubmitted, deadline_ms: int, started_s: float
+    ) -> tuple[Verdict, bool]:
+        """Return the verdict of a message, and whether it was given before."""
+        verdict = await self._asking.find_answer(turn.request, self._left_ms(deadline_ms, started_s))
+        if verdict is not None:
+            return verdict, True
+        return await self._ask(turn, self._left_ms(deadline_ms, started_s)), False
+
+    async def _ask(self, turn: CodeSubmitted, deadline_ms: int) -> Verdict:
+        asking, request = self._asking, turn.request
+        admission = await asking.admit(turn.subjects)
+        if not admission.allowed:
+            return await asking.refuse(request, admission)
+        if admission.slow_ms:
+            await asyncio.sleep(admission.slow_ms / 1000)
+        return await asking.verify(
+            request, turn.subjects, deadline_ms=max(deadline_ms - admission.slow_ms, 1)
+        )
+
+    def _left_ms(self, deadline_ms: int, started_s: float) -> int:
+        return max(deadline_ms - int((self._clock.monotonic_s() - started_s) * 1000), 1)
 
     async def _show(
         self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecordOpened

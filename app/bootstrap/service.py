@@ -51,6 +51,7 @@ from channels.asking import Asking
 from channels.base import ChannelAdapter, ChannelContext
 from channels.pipeline import Pipeline
 from channels.registry import CHANNELS, load_channels
+from channels.window import DuplicateWindow
 from channels.wording.reply import Wording
 
 _GC_AT: Final = 50_000  # objects
@@ -58,6 +59,7 @@ _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _HOUSEKEEPING_S: Final = 600.0
 _FORGET_SLICES: Final = 100
+_WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ async def _open_channels(
     asking = Asking(
         engine=base.engine,
         throttle=_throttle(settings, base.clock, base.logs),
+        window=DuplicateWindow(MemoryCache(base.clock, entries=_WINDOW_ENTRIES)),
         journal=base.journal,
         clock=base.clock,
     )

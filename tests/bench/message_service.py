@@ -35,6 +35,7 @@ from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
 from channels.sms.smpp.bringing import Bringing
 from channels.web.api import ApiAdapter
+from channels.window import DuplicateWindow
 from tests.bench.measures import WrongAnswerError
 from tests.bench.message_samples import TIMEZONE, bringing_of, context_of, provider_adapters
 from tests.bench.serving import CONNECTIONS
@@ -173,7 +174,8 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
         await engine.start()
         high = Limit(queries=_NEVER, window_s=60.0, wrong=_NEVER, wrong_window_s=600.0)
         throttle = MemoryThrottle(clock, {**DEFAULT_LIMITS, "address": high})
-        asking = Asking(engine=engine, throttle=throttle, journal=journal, clock=clock)
+        window = DuplicateWindow(MemoryCache(clock))
+        asking = Asking(engine=engine, throttle=throttle, window=window, journal=journal, clock=clock)
         outbox = storage.outbox(
             AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
         )

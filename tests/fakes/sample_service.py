@@ -40,6 +40,7 @@ from channels.base import ChannelContext
 from channels.courier import Courier
 from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
+from channels.window import DuplicateWindow
 from channels.wording.reply import Wording
 from tests.fakes.clock import FakeClock
 from tests.fakes.fake_calls import FakeCalls
@@ -136,12 +137,14 @@ class SampleService:
     reports: MemoryReports
     calls: MemoryCallRecords
     throttle: Throttle
+    cache: MemoryCache  # shared by everything of this service, as by the machines of a real one
 
     def asking(self, *, throttle: Throttle | None = None, journal: Journal | None = None) -> Asking:
         """Return the asking of this service, with another throttle or journal where one is given."""
         return Asking(
             engine=self.engine,
             throttle=throttle or self.throttle,
+            window=DuplicateWindow(self.cache),
             journal=journal or self.journal,
             clock=self.clock,
         )
@@ -210,12 +213,12 @@ async def start_sample_service(
 ) -> SampleService:
     """Start a service; close its ``engine`` at the end."""
     clock, journal, keyring = FakeClock(), RecordingJournal(), fixed_keyring()
-    store = MemoryStore(sample_catalogue(keyring))
+    store, cache = MemoryStore(sample_catalogue(keyring)), MemoryCache(clock)
     engine = VerificationEngine(
         recogniser=CodebookRecogniser(lambda: keyring),
         store=store,
         catalogues=store,
-        cache=MemoryCache(clock),
+        cache=cache,
         clock=clock,
         journal=journal,
     )
@@ -250,6 +253,7 @@ async def start_sample_service(
         reports=MemoryReports(),
         calls=MemoryCallRecords(),
         throttle=throttle or OpenThrottle(),
+        cache=cache,
     )
 
 

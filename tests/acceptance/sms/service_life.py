@@ -44,6 +44,7 @@ from channels.sms.smpp.bringing import Bringing
 from channels.sms.smpp.dialect import SmppDialect
 from channels.sms.smpp.session import Pace
 from channels.sms.twilio.dialect import TwilioDialect
+from channels.window import DuplicateWindow
 from channels.wording.reply import Wording
 from tests.fakes.clock import FakeClock
 from tests.fakes.fake_calls import FakeCalls
@@ -165,7 +166,11 @@ class ServiceLife:
         )
         life._make_adapters(context, ways(life))
         asking = Asking(
-            engine=engine, throttle=MemoryThrottle(world.clock), journal=journal, clock=world.clock
+            engine=engine,
+            throttle=MemoryThrottle(world.clock),
+            window=DuplicateWindow(MemoryCache(world.clock)),
+            journal=journal,
+            clock=world.clock,
         )
         service = Service(
             settings=world.settings,

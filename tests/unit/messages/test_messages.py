@@ -12,7 +12,6 @@ from app.core.model.caller import CallerKind
 from app.core.model.code import read_codes
 from app.core.model.reply import ReplyAddress
 from app.core.model.verification import VerificationRequest
-from channels.asking import Asking
 from channels.messages import Messages, MessageStores
 from channels.turns import CodeSubmitted, CommandGiven, Envelope, ThrottleSubject
 from tests.fakes.open_throttle import OpenThrottle, ShutThrottle
@@ -89,9 +88,7 @@ class Texter:
     def messages(self) -> Messages:
         service = self.service
         return Messages(
-            asking=Asking(
-                engine=service.engine, throttle=self.throttle, journal=service.journal, clock=service.clock
-            ),
+            asking=service.asking(throttle=self.throttle),
             stores=MessageStores(
                 outbox=service.outbox, correspondence=service.correspondence, spending=service.spending
             ),
