@@ -23,14 +23,14 @@ from channels.base import (
     Spend,
 )
 from channels.ivr.actions import Action, Transfer, Verify
-from channels.ivr.dialect import CallDialect, CallEnded, CallMoment, ClipWanted
+from channels.ivr.dialect import CallDialect, CallEnded, CallMoment, CallRemark, ClipWanted
 from channels.ivr.dialogue import step
 from channels.ivr.events import Answered, HungUp, Recorded, Started, TransferFailed
 from channels.ivr.providers import make_dialects
 from channels.ivr.rules import Rules
 from channels.ivr.settings import IvrSettings
 from channels.ivr.states import State
-from channels.turns import CodeSubmitted, Continue, Ignored, ReportMade, ThrottleSubject, Turn
+from channels.turns import CallNoted, CodeSubmitted, Continue, Ignored, ReportMade, ThrottleSubject, Turn
 from channels.wording.locales import DEFAULT_LOCALE, reads_chinese
 from channels.wording.reply import Reply
 
@@ -82,14 +82,25 @@ class IvrAdapter:
         came = self._dialect.decode(request)
         if isinstance(came, ClipWanted):
             return Continue(state=_CLIP)
+        if isinstance(came, CallRemark):
+            return Ignored(why=f"call_{came.why}")
+        account = self._dialect.name
         if isinstance(came, CallEnded):
-            return Ignored(why=f"call_{came.how}")
+            return CallNoted(
+                account=account,
+                call_id=came.call_id,
+                how=came.how,
+                seconds=came.seconds,
+                at=request.received_at,
+            )
         caller, number = self._caller(came)
         turned = self._turn(came, number)
         locale = turned.state.locale
+        if isinstance(came.event, Started):
+            return CallNoted(account=account, call_id=came.call_id, at=request.received_at, locale=locale)
         if isinstance(came.event, Recorded):
             return ReportMade(
-                account=self._dialect.name,
+                account=account,
                 recording=came.recording,
                 message_id=_message_id(came.call_id, turned.state.entries, turned.state.digits),
                 received_at=request.received_at,
@@ -102,13 +113,13 @@ class IvrAdapter:
                 code=Code.parse(turned.verify.digits, lengths=self._lengths()),
                 caller=caller,
                 channel=self.manifest.name,
-                account=self._dialect.name,
+                account=account,
                 message_id=_message_id(came.call_id, turned.verify.entry_number, turned.verify.digits),
                 locale=locale,
                 received_at=request.received_at,
                 place=self._places.locate(number),
             ),
-            subjects=(_subject(caller, self._dialect.name),),
+            subjects=(_subject(caller, account),),
         )
 
     def encode(
@@ -118,7 +129,7 @@ class IvrAdapter:
         came = self._dialect.decode(request)
         if isinstance(came, ClipWanted):
             return self._clip(came.sha)
-        if isinstance(came, CallEnded) or isinstance(came.event, HungUp):
+        if isinstance(came, CallEnded | CallRemark) or isinstance(came.event, HungUp):
             return self._dialect.acknowledge(request)
         turned = self._turn(came, self._caller(came)[1])
         state, actions = turned.state, turned.actions

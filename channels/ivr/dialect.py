@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from app.core.model.call import CallEnd
 from app.core.model.value import value
 from channels.abilities import Listener
 from channels.base import InboundRequest, OutboundResponse, Refusal, Route
@@ -35,9 +36,21 @@ class ClipWanted:
 
 @value
 class CallEnded:
-    """The provider tells that a call is over. ``how`` is a constant word."""
+    """A call is over, and nobody waits for an answer. ``seconds`` it lasted, None where that is not told."""
 
-    how: str
+    call_id: str
+    how: CallEnd
+    seconds: int | None = None
+
+
+@value
+class CallRemark:
+    """Something to count that neither moves nor ends a call. ``why`` is a constant word."""
+
+    why: str
+
+
+Came = CallMoment | ClipWanted | CallEnded | CallRemark
 
 
 class CallDialect(Protocol):
@@ -51,7 +64,7 @@ class CallDialect(Protocol):
         """Raise ``NotAuthentic`` for a request that does not prove where it comes from; clips need no proof."""
         ...
 
-    def decode(self, request: InboundRequest) -> CallMoment | ClipWanted | CallEnded:
+    def decode(self, request: InboundRequest) -> Came:
         """Return what came. Raises ``Undecodable``."""
         ...
 

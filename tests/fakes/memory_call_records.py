@@ -22,16 +22,22 @@ class KeptCall:
 
 
 class MemoryCallRecords:
-    """Keeps calls by their key. ``down`` makes it fail; ``held`` makes it wait until that event is set."""
+    """Keeps calls by their key. ``down`` makes it fail; ``held`` makes it wait until that event is set.
+
+    :meth:`told` waits for what is told behind a caller's back.
+    """
 
     def __init__(self) -> None:
         self.down = False
         self.held: asyncio.Event | None = None
         self.kept: dict[bytes, KeptCall] = {}
+        self._tellings = 0
+        self._news = asyncio.Condition()
 
     async def open(self, *, key: bytes, account: str, at: datetime) -> None:
         await self._answer()
         self.kept.setdefault(key, KeptCall(account=account, started_at=at))
+        await self._note()
 
     async def close(
         self, *, key: bytes, account: str, how: CallEnd, at: datetime, seconds: int | None = None
@@ -41,11 +47,20 @@ class MemoryCallRecords:
         if call is None:
             began = KeptCall(account=account, started_at=at - timedelta(seconds=seconds or 0))
             self.kept[key] = replace(began, ended_at=at, how=how, seconds=seconds)
-            return
-        if call.ended_at is not None and (call.how is not CallEnd.TRANSFERRED or at <= call.ended_at):
-            return
-        lasted = max(0, int((at - call.started_at).total_seconds())) if seconds is None else seconds
-        self.kept[key] = replace(call, ended_at=at, how=how, seconds=lasted)
+        elif call.ended_at is None or (call.how is CallEnd.TRANSFERRED and at > call.ended_at):
+            lasted = max(0, int((at - call.started_at).total_seconds())) if seconds is None else seconds
+            self.kept[key] = replace(call, ended_at=at, how=how, seconds=lasted)
+        await self._note()
+
+    async def told(self, times: int) -> None:
+        """Wait until beginnings and ends were told so often, at most 20 s."""
+        async with asyncio.timeout(20), self._news:
+            await self._news.wait_for(lambda: self._tellings >= times)
+
+    async def _note(self) -> None:
+        async with self._news:
+            self._tellings += 1
+            self._news.notify_all()
 
     async def _answer(self) -> None:
         if self.held is not None:

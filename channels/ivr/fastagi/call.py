@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.core.errors import Undecodable
+from app.core.model.call import CallEnd
 from channels.abilities import Carry
 from channels.base import Clock, InboundRequest, OutboundResponse
 from channels.ivr.fastagi import commands
@@ -42,6 +43,11 @@ TRANSFER: Final = "YANZHEN_TRANSFER"
 STATE: Final = "YANZHEN_STATE"
 
 _MOST_TURNS: Final = 500
+
+# how a call can end here; each is an event of its own
+ENDS: Final = frozenset(
+    {CallEnd.COMPLETED, CallEnd.HUNG_UP, CallEnd.TRANSFERRED, CallEnd.STOPPED, CallEnd.FAILED}
+)
 
 
 class Status(StrEnum):
@@ -102,7 +108,9 @@ class Call:
         self._facts: CallFacts | None = None
         self._call_id = ""
         self._state = ""
-        self._is_open = False  # the dialogue has begun and does not know of an end
+        self._is_open = False  # it has begun, and nobody was told of its end
+        self._end = CallEnd.HUNG_UP  # as it would be told now
+        self._began_s: float | None = None  # None also for a caller who is back
 
     @property
     def was_attended(self) -> bool:
@@ -118,11 +126,15 @@ class Call:
         """Carry the call to its end. Raises nothing but the cancellation that ends it at once."""
         try:
             await self._part(await self._converse())
+            self._link.close()  # caller and dialplan wait for that, and not for our record
+            await self._tell_end()
         except CallerGone:
-            await self._tell_hung_up()
+            await self._tell_end()
             await self._leave(Status.HUNG_UP)
         except LinkBroken as broken:
-            await self._tell_hung_up()
+            if broken.why != "closed":
+                self._end_as(CallEnd.FAILED)
+            await self._tell_end()
             if broken.why != "closed":  # a hang-up ends as "closed" too, where the switch leaves at once
                 await self._desk.refuse(broken.why, remote=self._remote)
                 self._link.write(commands.HANGUP)
@@ -168,12 +180,12 @@ class Call:
                 return await self._say_last(script, script.wait)
             if desk.is_leaving():
                 await self._speak(script)
-                await self._tell_hung_up()
+                self._end = CallEnd.STOPPED
                 return Status.STOPPED
             if desk.clock.monotonic_s() > end_by_s:
                 break
             headers, body = await self._take(script, script.wait)
-        await self._tell_hung_up()
+        self._end = CallEnd.FAILED
         return Status.FAILED
 
     async def _begin(self, facts: CallFacts) -> str:
@@ -188,6 +200,7 @@ class Call:
                 self._call_id, self._state = f"{facts.call_id}-{mark}", state
                 return "transfer_failed"
         self._call_id = f"{facts.call_id}-{secrets.token_hex(4)}"
+        self._began_s = self._desk.clock.monotonic_s()
         return "started"
 
     async def _ask(self, headers: Mapping[str, str], body: str) -> Script | None:
@@ -197,7 +210,7 @@ class Call:
         if response is not None and response.status == 200:
             with suppress(Undecodable):
                 return read_script(response.body)
-        self._is_open = False
+        self._end = CallEnd.FAILED
         return None
 
     async def _bring(
@@ -246,12 +259,13 @@ class Call:
 
     async def _say_last(self, script: Script, wait: Wait) -> Status:
         if not isinstance(wait, PutThrough):
-            self._is_open = False
+            self._end = CallEnd.COMPLETED  # also where the caller does not wait for the goodbye
             await self._speak(script)
             return Status.DONE
         await self._speak(script)
         mark = self._call_id.rpartition("-")[2]
         await self._switch.tell({TRANSFER: wait.number, STATE: f"{mark}.{script.state}"})
+        self._end = CallEnd.TRANSFERRED
         return Status.TRANSFER
 
     async def _part(self, status: Status) -> None:
@@ -265,11 +279,18 @@ class Call:
         with suppress(CallerGone, LinkBroken):
             await self._switch.tell({STATUS: status})
 
-    async def _tell_hung_up(self) -> None:
-        """Tell the dialogue once that the call is over; what it answers does not matter."""
-        if self._is_open:
-            self._is_open = False
-            await self._bring({"event": "hung_up"})
+    def _end_as(self, end: CallEnd) -> None:
+        """Take this for the end, unless the call had come to one before."""
+        if self._end is CallEnd.HUNG_UP:
+            self._end = end
+
+    async def _tell_end(self, *, within_s: float | None = None) -> None:
+        """Tell once that the call is over, how, and after how long; what is answered does not matter."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        lasted = "" if self._began_s is None else str(round(self._desk.clock.monotonic_s() - self._began_s))
+        await self._bring({"event": self._end.value, "seconds": lasted}, within_s=within_s)
 
     async def _cut_off(self) -> None:
         """End a call at once: a new command cuts what the switch is doing, and the dialplan takes its next step."""
@@ -277,6 +298,5 @@ class Call:
         if self._facts is not None:
             self._link.write(commands.set_variable(STATUS, Status.STOPPED))
             await self._link.hear_anything(within_s=pace.parting_s)
-        if self._is_open:
-            self._is_open = False
-            await self._bring({"event": "hung_up"}, within_s=pace.parting_s)
+        self._end_as(CallEnd.STOPPED)
+        await self._tell_end(within_s=pace.parting_s)

@@ -11,15 +11,16 @@ from http import HTTPStatus
 from typing import Final
 
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
+from app.core.model.call import CallEnd
 from app.speech.library import switch_name
 from app.speech.spoken import Pause, Phrase
 from channels.abilities import Listener
 from channels.base import Clock, InboundRequest, OutboundResponse, Refusal, RefusalKind, Route
 from channels.ivr import phrases
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer
-from channels.ivr.dialect import CallEnded, CallMoment, ClipWanted
-from channels.ivr.events import Event, HungUp, Keys, Recorded, Silence, Started, TransferFailed
-from channels.ivr.fastagi.call import PATH
+from channels.ivr.dialect import CallEnded, CallMoment, CallRemark, Came
+from channels.ivr.events import Event, Keys, Recorded, Silence, Started, TransferFailed
+from channels.ivr.fastagi.call import ENDS, PATH
 from channels.ivr.fastagi.pace import Pace
 from channels.ivr.fastagi.script import (
     EndCall,
@@ -42,13 +43,13 @@ _WHY: Final = re.compile(r"[a-z_]{1,40}")
 _LONGEST_PAUSE_MS: Final = 10_000
 _CALL: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _KEYS: Final = re.compile(r"[0-9*]{0,128}")
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 _OUR_FAILURE: Final = frozenset({RefusalKind.UNAVAILABLE, RefusalKind.INTERNAL})
 _EVENTS: Final[Mapping[str, Event]] = {
     "started": Started(),
     "silence": Silence(),
     "recorded": Recorded(),
     "transfer_failed": TransferFailed(),
-    "hung_up": HungUp(),
 }
 
 
@@ -88,19 +89,25 @@ class FastAgiDialect:
         if not compare_digest(shown.encode("utf-8", "replace"), self._token.encode()):
             raise NotAuthentic
 
-    def decode(self, request: InboundRequest) -> CallMoment | ClipWanted | CallEnded:
-        """Return the moment, or a connection that never became a call. Raises ``Undecodable``."""
+    def decode(self, request: InboundRequest) -> Came:
+        """Return the moment, the end, or a connection that never became a call. Raises ``Undecodable``."""
         headers = request.headers
         kind, why = headers.get("event", ""), headers.get("why", "")
         if kind == "refused" and _WHY.fullmatch(why):
-            return CallEnded(how=why)
+            return CallRemark(why=why)
         call_id = headers.get("call", "")
         try:
             body = request.body.decode("ascii")
         except UnicodeDecodeError as broken:
             raise Undecodable from broken
+        if not _CALL.fullmatch(call_id):
+            raise Undecodable
+        if kind in ENDS:
+            lasted = headers.get("seconds", "")
+            seconds = int(lasted) if _SECONDS.fullmatch(lasted) else None
+            return CallEnded(call_id=call_id, how=CallEnd(kind), seconds=seconds)
         event = _keys(headers.get("ended", ""), body) if kind == "keys" else _EVENTS.get(kind)
-        if event is None or not _CALL.fullmatch(call_id):
+        if event is None:
             raise Undecodable
         return CallMoment(
             call_id=call_id,

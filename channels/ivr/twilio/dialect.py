@@ -11,7 +11,7 @@ from channels.abilities import Listener
 from channels.base import InboundRequest, OutboundResponse, Refusal, RefusalKind, Route
 from channels.ivr import phrases
 from channels.ivr.actions import Action, HangUp, Speak
-from channels.ivr.dialect import CallEnded, CallMoment, ClipWanted
+from channels.ivr.dialect import Came
 from channels.ivr.settings import IvrSettings
 from channels.ivr.twilio.signing import Signatures
 from channels.ivr.twilio.twiml import Twiml
@@ -57,7 +57,7 @@ class TwilioVoiceDialect:
             signature = request.headers.get(SIGNATURE_HEADER, "")
             self._signatures.prove(request.path, request.body, signature)
 
-    def decode(self, request: InboundRequest) -> CallMoment | ClipWanted | CallEnded:
+    def decode(self, request: InboundRequest) -> Came:
         """Return what came. Raises ``Undecodable``."""
         return read_request(request)
 

@@ -7,8 +7,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.core.errors import Undecodable
+from app.core.model.call import CallEnd
 from channels.base import InboundRequest, Route
-from channels.ivr.dialect import CallEnded, CallMoment, ClipWanted
+from channels.ivr.dialect import CallEnded, CallMoment, CallRemark, Came, ClipWanted
 from channels.ivr.events import Ended, Event, HungUp, Keys, Recorded, Silence, Started, TransferFailed
 from channels.signatures import Form, is_form, parse_form
 
@@ -35,6 +36,7 @@ _CALL: Final = re.compile(r"CA[0-9a-f]{32}")
 _RECORDING: Final = re.compile(r"RE[0-9a-f]{32}")
 _KEYS: Final = re.compile(r"[0-9*#A-D]{0,64}")
 _MOST: Final = re.compile(r"[1-9][0-9]{0,2}")
+_SECONDS: Final = re.compile(r"[0-9]{1,6}")
 _SHA: Final = re.compile(r"[0-9a-f]{16,64}")
 _NUMBER: Final = re.compile(r"\+[0-9]{7,15}|[0-9]{3,15}")
 
@@ -44,11 +46,17 @@ _SPELT: Final = frozenset({"266696687", "7378742833", "2562533", "8656696", "862
 
 _PUT_THROUGH: Final = frozenset({"completed", "answered"})
 _NOT_PUT_THROUGH: Final = frozenset({"busy", "no-answer", "failed", "canceled"})
-_OVER: Final = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+_OVER: Final = {
+    "completed": CallEnd.COMPLETED,
+    "busy": CallEnd.BUSY,
+    "no-answer": CallEnd.NO_ANSWER,
+    "failed": CallEnd.FAILED,
+    "canceled": CallEnd.CANCELED,
+}
 _NOT_OVER: Final = frozenset({"queued", "initiated", "ringing", "in-progress"})
 
 
-def read_request(request: InboundRequest) -> CallMoment | ClipWanted | CallEnded:
+def read_request(request: InboundRequest) -> Came:
     """Return what came. Raises ``Undecodable``."""
     if request.route == CLIPS.path:
         return _read_clip(request.parts.get("sha", ""))
@@ -59,9 +67,9 @@ def read_request(request: InboundRequest) -> CallMoment | ClipWanted | CallEnded
     if not _CALL.fullmatch(call_id):
         raise Undecodable("The form holds no call id.")
     if request.route == STATUS.path:
-        return _read_status(form.first("CallStatus"))
+        return _read_status(call_id, form)
     if request.route == CALLS.path and is_broken(form):
-        return CallEnded(how="broken")
+        return CallRemark(why="broken")  # its end is told by itself
     return CallMoment(
         call_id=call_id,
         event=_read_event(request, form),
@@ -133,11 +141,13 @@ def _read_recording(form: Form) -> str:
     return found[0]
 
 
-def _read_status(status: str) -> CallEnded:
+def _read_status(call_id: str, form: Form) -> CallEnded | CallRemark:
+    status, lasted = form.first("CallStatus"), form.first("CallDuration")
     if status in _OVER:
-        return CallEnded(how=status.replace("-", "_"))
+        seconds = int(lasted) if _SECONDS.fullmatch(lasted) else None
+        return CallEnded(call_id=call_id, how=_OVER[status], seconds=seconds)
     if status in _NOT_OVER:  # only where somebody asked Twilio to tell these as well
-        return CallEnded(how="not_over")
+        return CallRemark(why="not_over")
     raise Undecodable("The form does not tell how the call stands.")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -17,12 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
+from app.core.model.call import CallEnd
 from app.core.model.verdict import Outcome
 from app.speech.spoken import Name, Pause, Phrase, Spoken
 from channels.base import InboundRequest, OutboundResponse, Refusal, RefusalKind
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer, Verify
 from channels.ivr.adapter import IvrAdapter
-from channels.ivr.dialect import CallEnded, CallMoment, ClipWanted
+from channels.ivr.dialect import CallEnded, CallMoment, CallRemark, ClipWanted
 from channels.ivr.events import Event, HungUp, Keys, Recorded, Silence, Started, TransferFailed
 from channels.ivr.settings import IvrSettings, TwilioVoiceOptions
 from channels.ivr.twilio.dialect import TwilioVoiceDialect
@@ -35,6 +39,7 @@ from channels.wording.locales import LOCALES
 from tests.fakes.clock import START
 from tests.fakes.fake_clips import FakeClips, clip_sha
 from tests.fakes.fake_spending import FakeSpending
+from tests.fakes.memory_call_records import KeptCall
 from tests.fakes.sample_service import PUBLIC_URL, SampleService, start_sample_service
 
 ROOT = Path(__file__).parents[3]
@@ -299,19 +304,24 @@ class TestMoments:
     @pytest.mark.parametrize(
         ("status", "how"),
         [
-            ("completed", "completed"),
-            ("busy", "busy"),
-            ("no-answer", "no_answer"),
-            ("failed", "failed"),
-            ("canceled", "canceled"),
-            ("in-progress", "not_over"),
+            ("completed", CallEnd.COMPLETED),
+            ("busy", CallEnd.BUSY),
+            ("no-answer", CallEnd.NO_ANSWER),
+            ("failed", CallEnd.FAILED),
+            ("canceled", CallEnd.CANCELED),
         ],
     )
+    @pytest.mark.parametrize(("lasted", "seconds"), [("42", 42), ("0", 0), ("", None), ("4 2", None)])
     def test_the_end_of_a_call_needs_no_words(
-        self, dialect: TwilioVoiceDialect, status: str, how: str
+        self, dialect: TwilioVoiceDialect, status: str, how: CallEnd, lasted: str, seconds: int | None
     ) -> None:
-        request = post(STATUS.path, {**CALL, "CallStatus": status})
-        assert dialect.decode(request) == CallEnded(how=how)
+        request = post(STATUS.path, {**CALL, "CallStatus": status, "CallDuration": lasted})
+        assert dialect.decode(request) == CallEnded(call_id=SID, how=how, seconds=seconds)
+        assert dialect.acknowledge(request) == OutboundResponse(status=204)
+
+    def test_a_call_that_is_not_over_stays_open(self, dialect: TwilioVoiceDialect) -> None:
+        request = post(STATUS.path, {**CALL, "CallStatus": "in-progress"})
+        assert dialect.decode(request) == CallRemark(why="not_over")
         assert dialect.acknowledge(request) == OutboundResponse(status=204)
 
     def test_a_fallback_begins_a_call_that_had_not_begun(self, dialect: TwilioVoiceDialect) -> None:
@@ -321,7 +331,7 @@ class TestMoments:
     @pytest.mark.parametrize("where", [TURNS.path.format(most=20, state=STATE), "", "/other"])
     def test_a_fallback_never_begins_a_call_anew(self, dialect: TwilioVoiceDialect, where: str) -> None:
         request = post(CALLS.path, {**CALL, "ErrorCode": "11200", "ErrorUrl": where and PUBLIC_URL + where})
-        assert dialect.decode(request) == CallEnded(how="broken")
+        assert dialect.decode(request) == CallRemark(why="broken")
         assert verbs(dialect.acknowledge(request))[-1].tag == "Hangup"
 
     def test_a_clip_is_wanted_by_its_name(self, dialect: TwilioVoiceDialect) -> None:
@@ -401,7 +411,9 @@ class TestMoments:
             came = make_dialect().decode(request)
         except Undecodable:
             return
-        assert isinstance(came, CallEnded) or (isinstance(came, CallMoment) and came.call_id == SID)
+        assert isinstance(came, CallRemark) or (
+            isinstance(came, CallMoment | CallEnded) and came.call_id == SID
+        )
 
 
 def clip_request(name: str) -> InboundRequest:
@@ -633,6 +645,11 @@ class Call:
         parts = {"state": found[3], **({"most": found[2]} if found[2] else {})}
         return await self._send(route, found[0], parts, fields)
 
+    async def end(self, status: str, **fields: str) -> OutboundResponse:
+        """Tell the end of the call."""
+        await self._post(STATUS.path, STATUS.path, {}, {"CallStatus": status, **fields})
+        return self.answer
+
     async def again(self) -> OutboundResponse:
         """Deliver the last webhook once more."""
         return await self._service.pipeline.carry(self.adapter, self.requests[-1])
@@ -640,6 +657,10 @@ class Call:
     async def _send(
         self, route: str, path: str, parts: Mapping[str, str], fields: Mapping[str, str]
     ) -> list[str]:
+        await self._post(route, path, parts, fields)
+        return self.heard()
+
+    async def _post(self, route: str, path: str, parts: Mapping[str, str], fields: Mapping[str, str]) -> None:
         _, headers, body = signed_webhook(
             self._options,
             PUBLIC_URL,
@@ -661,7 +682,6 @@ class Call:
             )
         )
         self.answer = await self._service.pipeline.carry(self.adapter, self.requests[-1])
-        return self.heard()
 
     def heard(self) -> list[str]:
         """What the last answer plays, and the verb it ends in."""
@@ -695,6 +715,49 @@ class TestCalls:
         assert (fact.verification.ordinal, fact.verification.channel) == (1, "ivr")
         ended = await call.follow({"Digits": ""})
         assert ended == ["goodbye", "Hangup"]
+
+    async def test_the_status_callback_closes_the_record(self, service: SampleService) -> None:
+        call = Call(service, settings_with())
+        await call.dial()
+        await call.again()  # the first webhook, delivered twice
+        (key,) = service.calls.kept
+        assert service.calls.kept == {key: KeptCall(account="twilio", started_at=START)}
+        assert key == service.engine.message_key("ivr", "twilio", call.call_sid)
+        await call.key(service.code())
+        service.clock.advance(42.7)
+        for _ in range(2):
+            assert (await call.end("completed", CallDuration="41")).status == 204
+            service.clock.advance(5)
+        closed = replace(
+            KeptCall(account="twilio", started_at=START),
+            ended_at=START + timedelta(seconds=42.7),
+            how=CallEnd.COMPLETED,
+            seconds=41,
+        )
+        assert service.calls.kept == {key: closed}
+        counts = service.journal.counts
+        assert (counts["call_begun", "ivr"], counts["call_completed", "ivr"]) == (2, 2)
+
+    async def test_a_call_that_nobody_answered_is_closed_all_the_same(self, service: SampleService) -> None:
+        call = Call(service, settings_with())
+        await call.end("in-progress")
+        assert service.calls.kept == {}
+        await call.end("no-answer")
+        (kept,) = service.calls.kept.values()
+        assert (kept.how, kept.ended_at, kept.seconds) == (CallEnd.NO_ANSWER, START, None)
+
+    @pytest.mark.parametrize("trouble", ["down", "held"])
+    async def test_a_store_in_trouble_stops_no_call(
+        self, service: SampleService, monkeypatch: pytest.MonkeyPatch, trouble: str
+    ) -> None:
+        monkeypatch.setattr("channels.pipeline._NOTED_WITHIN_S", 0.02)
+        service.calls.down = trouble == "down"
+        service.calls.held = asyncio.Event() if trouble == "held" else None
+        call = Call(service, settings_with())
+        assert (await call.dial())[-1] == "Gather"
+        assert (await call.key(service.code()))[0] == "verdict.matches_first"
+        assert (await call.end("completed")).status == 204
+        assert [event for event, _ in service.journal.failures] == ["call_not_noted"] * 2
 
     async def test_star_says_it_again_and_counts_nothing(self, service: SampleService) -> None:
         call = Call(service, settings_with())

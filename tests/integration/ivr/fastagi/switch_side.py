@@ -15,6 +15,7 @@ from ipaddress import ip_network
 
 from app.adapters.clock import SystemClock
 from channels.base import InboundRequest, OutboundResponse
+from channels.ivr.fastagi.call import ENDS
 from channels.ivr.fastagi.pace import Pace
 from channels.ivr.fastagi.server import FastAgiListener
 from channels.ivr.settings import FastAgiOptions
@@ -64,14 +65,14 @@ class Dialogue:
         async with self._news:
             self.requests.append(request)
             self._news.notify_all()
-        if request.headers["event"] in {"hung_up", "refused"}:
+        if request.headers["event"] in {*ENDS, "refused"}:
             return OutboundResponse(status=200)
         answer = self._answers.popleft() if self._answers else BYE
         return answer if isinstance(answer, OutboundResponse) else await answer(request)
 
     @property
     def told(self) -> list[str]:
-        """Events with what came with them, as ``keys 123 hash``."""
+        """Events with what came with them, as ``keys 123 hash``; of the ends only that of a caller who hung up."""
         return [
             " ".join(
                 part
@@ -84,7 +85,13 @@ class Dialogue:
                 if part
             )
             for request in self.requests
+            if request.headers["event"] not in ENDS or request.headers["event"] == "hung_up"
         ]
+
+    @property
+    def ends(self) -> list[str]:
+        """How the calls ended, as the listener told it."""
+        return [request.headers["event"] for request in self.requests if request.headers["event"] in ENDS]
 
     async def wait_for(self, event: str, count: int = 1) -> None:
         def seen() -> bool:

@@ -53,6 +53,8 @@ async def test_a_whole_call() -> None:
     dialogue, model = await live(WHOLE_CALL, [f"{CODE}#", "*"])
 
     assert dialogue.told == ["started", f"keys {CODE} hash", "keys * length", "silence"]
+    assert dialogue.ends == ["completed"]
+    assert dialogue.requests[-1].headers["seconds"] == "0", "nobody waits in this call"
     assert model.commands[0] == "ANSWER"
     assert model.commands[-2:] == ["SET VARIABLE YANZHEN_STATUS DONE", "HANGUP"]
     assert model.played[:2] == ["yanzhen/zh-CN/greeting", "yanzhen/zh-CN/entry.prompt"]
@@ -244,7 +246,7 @@ async def test_a_prompt_that_is_refused_is_passed_over(reply: str) -> None:
 )
 async def test_no_answer_that_can_be_followed_ends_the_call_politely(answer: OutboundResponse) -> None:
     dialogue, model = await live([answer])
-    assert dialogue.told == ["started"]
+    assert (dialogue.told, dialogue.ends) == (["started"], ["failed"])
     assert model.commands == ["ANSWER", "SET VARIABLE YANZHEN_STATUS FAILED", "HANGUP"]
 
 
@@ -353,11 +355,14 @@ async def test_a_caller_put_through_is_left_to_the_dialplan_and_may_come_back() 
     assert model.commands[-1] == "SET VARIABLE YANZHEN_STATUS TRANSFER"
     assert "HANGUP" not in model.commands
     call_id = dialogue.requests[0].headers["call"]
+    assert dialogue.ends == ["transferred"]
 
     again, _ = await live([BYE], block=BACK, variables=dict(model.variables))
     assert again.told == ["transfer_failed"]
     assert again.requests[0].headers["call"] == call_id
     assert again.requests[0].headers["state"] == "sealed-state_1"
+    assert again.requests[-1].headers["call"] == call_id
+    assert (again.ends, again.requests[-1].headers["seconds"]) == (["completed"], ""), "it began before"
 
 
 @pytest.mark.parametrize("kept", [{}, {"YANZHEN_STATE": ""}, {"YANZHEN_STATE": "nonsense"}])
@@ -385,6 +390,7 @@ async def test_a_hang_up_at_every_step_is_told_once(how: str) -> None:
         assert events[:1] == ["started"] * (step > 1), (how, step)
         said_goodbye = any("goodbye" in command for command in model.commands)
         assert events.count("hung_up") == (step > 1 and not said_goodbye), (how, step, events)
+        assert dialogue.ends == ["completed" if said_goodbye else "hung_up"] * (step > 1), (how, step)
         assert "hung_up" not in events[:-1], (how, step, events)
         assert not [command for command in model.commands[step:] if command.startswith("STREAM")], how
 
@@ -407,4 +413,4 @@ async def test_a_hang_up_while_the_engine_works_is_seen_before_a_word_is_said() 
         gate.set()
         await side.expect("SET VARIABLE YANZHEN_STATUS HUNG_UP", "200 result=1")
         await side.wait_closed()
-    assert dialogue.told.count("hung_up") == 1
+    assert sorted(dialogue.ends) == ["completed", "hung_up"]  # the second connection's, and this one's

@@ -180,7 +180,7 @@ async def die_at(step: int) -> None:
                 await side.command()
                 side.send("200 result=0 endpos=1" if len(side.commands) < 5 else "200 result=49 endpos=1")
         await side.wait_closed()
-    assert dialogue.told.count("hung_up") == bool(step)
+    assert dialogue.ends == ["failed"] * bool(step)
     assert dialogue.told[-1] == "refused too_slow"
 
 
@@ -209,7 +209,7 @@ async def test_a_flood_ends_the_call_and_no_other(flood: bytes, why: str) -> Non
         assert dialogue.told[0] == "started"
         assert dialogue.told[-1].startswith("refused")
         assert dialogue.told[-1] in {f"refused {why}", "refused flooded"}
-        assert dialogue.told.count("hung_up") == 1
+        assert dialogue.ends == ["failed"]
         model = await ModelSwitch([f"{CODE}#"]).live(port)
         assert model.variables["YANZHEN_STATUS"] == "DONE"
 
@@ -313,7 +313,8 @@ async def test_at_the_end_of_the_service_a_call_gets_its_answer_and_is_left_to_t
 
         caller = asyncio.create_task(rest_of_the_call())
     await caller
-    assert dialogue.told == ["started", "keys 88005 hash", "hung_up"]
+    assert dialogue.told == ["started", "keys 88005 hash"]
+    assert dialogue.ends == ["stopped"]
 
 
 async def test_a_call_that_does_not_end_is_cut_off_in_time() -> None:
@@ -331,7 +332,7 @@ async def test_a_call_that_does_not_end_is_cut_off_in_time() -> None:
 
         switch = asyncio.create_task(cut())
     await switch
-    assert dialogue.told == ["started", "hung_up"]
+    assert (dialogue.told, dialogue.ends) == (["started"], ["stopped"])
 
 
 async def test_nobody_is_accepted_once_the_service_has_stopped() -> None:

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from app.core.model.call import CallEnd
 from app.core.model.verdict import Outcome
 from channels.ivr.adapter import IvrAdapter
 from channels.ivr.fastagi.dialect import FastAgiDialect
@@ -134,6 +135,24 @@ async def test_a_report_is_kept() -> None:
         assert "zh-CN/report-thanks" in heard(model)
         ((_, recording),) = hotline.service.reports.kept
         assert f"yanzhen-reports/{recording} wav" in recorded
+
+
+async def test_a_call_has_one_record_however_it_ends() -> None:
+    async with open_hotline() as hotline:
+        calls = hotline.service.calls
+        model = await hotline.call([f"{hotline.service.code()}#", "0"])
+        await calls.told(2)
+        ((key, put_through),) = calls.kept.items()
+        assert (put_through.account, put_through.how) == ("fastagi", CallEnd.TRANSFERRED)
+        hotline.service.clock.advance(30)
+        await hotline.call([], block=TRANSFER_BACK, variables=dict(model.variables))
+        await calls.told(3)
+        assert (calls.kept[key].how, calls.kept[key].seconds) == (CallEnd.COMPLETED, 30)
+        await hotline.call([f"{hotline.service.code()}#"], hang_up_at=4)
+        await calls.told(5)
+        assert sorted(kept.how or "" for kept in calls.kept.values()) == ["completed", "hung_up"]
+        counts = hotline.service.journal.counts
+        assert (counts["call_begun", "ivr"], counts["call_transferred", "ivr"]) == (2, 1)
 
 
 async def test_silence_asks_once_more_and_ends() -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
+from app.core.model.call import CallEnd
 from app.speech.spoken import Name, Pause, Phrase
 from channels.base import InboundRequest, Refusal, RefusalKind
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer
-from channels.ivr.dialect import CallEnded, CallMoment
-from channels.ivr.events import HungUp, Keys, Recorded, Silence, Started, TransferFailed
+from channels.ivr.dialect import CallEnded, CallMoment, CallRemark
+from channels.ivr.events import Keys, Recorded, Silence, Started, TransferFailed
 from channels.ivr.fastagi.dialect import FastAgiDialect
 from channels.ivr.settings import FastAgiOptions, IvrSettings
 from tests.fakes.clock import START, FakeClock
@@ -58,7 +59,6 @@ def script_of(*actions: Action) -> dict[str, object]:
         (moment("keys", "", ended="hash"), Keys(digits="", ended="hash")),
         (moment("silence"), Silence()),
         (moment("transfer_failed"), TransferFailed()),
-        (moment("hung_up"), HungUp()),
     ],
 )
 def test_moments(request_: InboundRequest, event: object) -> None:
@@ -73,7 +73,16 @@ def test_a_recording_is_named() -> None:
 
 
 def test_what_never_became_a_call_is_counted_by_its_reason() -> None:
-    assert make_dialect().decode(moment("refused", why="too_slow")) == CallEnded(how="too_slow")
+    assert make_dialect().decode(moment("refused", why="too_slow")) == CallRemark(why="too_slow")
+
+
+@pytest.mark.parametrize(
+    ("lasted", "seconds"), [("42", 42), ("0", 0), ("", None), ("-1", None), ("1e3", None)]
+)
+@pytest.mark.parametrize("how", [CallEnd.COMPLETED, CallEnd.HUNG_UP, CallEnd.TRANSFERRED, CallEnd.STOPPED])
+def test_the_end_of_a_call(how: CallEnd, lasted: str, seconds: int | None) -> None:
+    came = make_dialect().decode(moment(how.value, seconds=lasted))
+    assert came == CallEnded(call_id="1.2-ab", how=how, seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +95,8 @@ def test_what_never_became_a_call_is_counted_by_its_reason() -> None:
         moment("keys", "1" * 129, ended="hash"),
         moment("started", call=""),
         moment("started", call="a b"),
+        moment("hung_up", call=""),
+        moment("no_answer"),
         moment("refused", why="Anything at all"),
         replace(moment("keys", ended="hash"), body=b"\xff"),
     ],
