@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from app.core.model.reply import Accepted, ReplyAddress, ReplyId
 from app.core.model.value import value
+from app.core.model.verification import Record
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse
+from channels.turns import Errand, HistoryOpened, RecallWatched
+from channels.wording.reply import Reply
 
 
 class MessageChannel(ChannelAdapter, Protocol):
     """A channel whose turns carry an :class:`~channels.base.Envelope`."""
 
-    def say(self, request: InboundRequest, text: str) -> OutboundResponse:
-        """Return the response that says ``text``; where that is "", one that acknowledges and says nothing."""
+    def say(self, request: InboundRequest, text: str, reply: Reply | None = None) -> OutboundResponse:
+        """Return the response that says ``text``; where that is "", one that acknowledges and says nothing.
+
+        ``reply`` is what the text was made of, where it is an answer: the channel may show it richer.
+        """
         ...
+
+
+class ReadingChannel(ChannelAdapter, Protocol):
+    """A channel on which callers read their own checks and ask to be told of recalls."""
+
+    def encode_history(
+        self, request: InboundRequest, turn: HistoryOpened, records: Sequence[Record]
+    ) -> OutboundResponse: ...
+
+    def encode_watch(
+        self, request: InboundRequest, turn: RecallWatched, *, watched: bool
+    ) -> OutboundResponse:
+        """``watched`` is false where the verification is not the caller's or is of no batch."""
+        ...
+
+
+@value
+class ErrandFailed:
+    """What the platform did not give. ``refused``: it said no for good, as to a sign-in code that was used before."""
+
+    why: str
+    refused: bool = False
+
+
+class ErrandChannel(ChannelAdapter, Protocol):
+    """A channel that asks its platform before it answers some turns."""
+
+    async def run_errand(self, errand: Errand) -> str | ErrandFailed:
+        """Return what was asked for. Never raises; the pipeline holds it to the channel's deadline."""
+        ...
+
+    def encode_errand(
+        self, request: InboundRequest, errand: Errand, result: str | ErrandFailed
+    ) -> OutboundResponse: ...
 
 
 @value

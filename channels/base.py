@@ -16,6 +16,7 @@ from app.core.errors import YanzhenError
 from app.core.model.value import value
 from app.core.model.verification import Record
 from app.core.ports import http_calls as http_calls  # noqa: PLC0414 - calls and their answers, for the channels
+from app.core.ports.cache import Cache as Cache  # noqa: PLC0414 - for the channels
 from app.core.ports.clock import Clock as Clock  # noqa: PLC0414 - for the channels
 from app.core.ports.http_calls import HttpCalls
 from app.core.ports.identities import Identities
@@ -24,6 +25,7 @@ from app.core.ports.spending import Spend as Spend  # noqa: PLC0414 - for the ch
 from app.core.ports.spending import Spending as Spending  # noqa: PLC0414 - for the channels
 from channels.turns import Turn
 from channels.wording.reply import Reply, Wording
+from channels.wording.reply import TextForm as TextForm  # noqa: PLC0414 - for the channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,9 @@ class Route:
 class ChannelManifest:
     """What a channel is: ``name`` stands in every recorded fact, ``deadline_ms`` is the service rules' figure.
 
+    A channel of messages says answers in ``form``. Past the deadline it may take ``owe_ms`` more to keep the question
+    for later; where its platform waits for no more than the rules' figure, the two together are that figure.
+
     ``how_to_ask`` is one line for the table of samples, with ``{code}``, ``{public_url}`` and ``{yanzhen}`` (the
     command) to fill. ``pushes`` and ``listens`` declare the abilities of ``channels.abilities``.
     """
@@ -46,6 +51,8 @@ class ChannelManifest:
     name: str
     deadline_ms: int
     how_to_ask: str
+    form: TextForm = TextForm.SHORT
+    owe_ms: int = 3_000
     pushes: bool = False
     listens: bool = False
     locales: tuple[str, ...] = ("zh-CN", "en")
@@ -129,7 +136,7 @@ class ChannelAdapter(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelContext:
     """What every channel may be given: wording, identities (tokens and sealed ids), the clock, the live lengths,
-    places of numbers, calls to providers; ``settings`` holds each channel's own settings under its name.
+    places, calls to providers, a cache; ``settings`` holds each channel's own settings under its name.
     """
 
     wording: Wording
@@ -141,4 +148,5 @@ class ChannelContext:
     issued_lengths: Callable[[], frozenset[int]]  # those that labels in the record really have
     places: Places
     calls: HttpCalls
+    cache: Cache
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -103,7 +103,7 @@ class Messages:
         deadline_ms: int,
     ) -> str:
         try:
-            known = await self._correspondence.find(envelope.caller)
+            known = await self._correspondence.find(envelope.caller, now=self._clock.now())
         except StoreUnavailable:
             if not envelope.in_band:
                 raise

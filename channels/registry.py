@@ -15,6 +15,7 @@ CHANNELS: Final = {
     "api": "channels.web.api:make_adapters",
     "sms": "channels.sms.adapter:make_adapters",
     "ivr": "channels.ivr.adapter:make_adapters",
+    "wechat": "channels.wechat.adapters:make_adapters",
 }
 
 

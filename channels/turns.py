@@ -51,7 +51,10 @@ class CodeSubmitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandGiven:
-    """Anything else the caller wants: open a page, help, language, opt-out, report."""
+    """Anything else the caller wants: open a page, help, language, opt-out, welcome, place, report.
+
+    In an envelope that is ``quiet`` it is obeyed without a word: the caller did not write anything.
+    """
 
     kind: str
     argument: str = ""
@@ -65,6 +68,41 @@ class RecordOpened:
 
     verification_id: VerificationId | None
     reader: Caller
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryOpened:
+    """A caller reads their own checks on ``channel``, the newest first, ``limit`` at most. Never a query."""
+
+    reader: Caller
+    channel: str
+    limit: int = 20
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallWatched:
+    """A caller wants to be told, once, if the batch of a label they checked is recalled. ``address`` is where to."""
+
+    verification_id: VerificationId | None
+    watcher: Caller
+    address: ReplyAddress
+    received_at: datetime
+    locale: str = "zh-CN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Before it can answer, the channel must ask its platform: what ``argument`` stands for, of the sort ``kind``.
+
+    Counted against the limits for ``subjects``, because each costs a call to somebody else's server.
+    """
+
+    kind: str
+    argument: str
+    account: str
+    subjects: tuple[ThrottleSubject, ...] = ()
     locale: str = "zh-CN"
 
 
@@ -102,11 +140,16 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportMade:
-    """Somebody told of something suspicious; ``recording`` names what they said, ``message_id`` the query it is on."""
+    """Somebody told of something suspicious: ``recording`` names what they said, or ``words`` is what they wrote.
+
+    It is about the query ``message_id``, or about the recorded verification where that is known.
+    """
 
     account: str
-    recording: str
-    message_id: str
+    recording: str = ""
+    words: str = ""
+    message_id: str = ""
+    verification_id: VerificationId | None = None
     received_at: datetime
     locale: str = "zh-CN"
 
@@ -137,6 +180,9 @@ Turn = (
     CodeSubmitted
     | CommandGiven
     | RecordOpened
+    | HistoryOpened
+    | RecallWatched
+    | Errand
     | Continue
     | Handshake
     | DeliveryReport

@@ -124,6 +124,7 @@ def _api_document(settings: Settings, reply: Reply, clock: Clock) -> bytes:
         issued_lengths=lambda: PRESET_LENGTHS,
         places=PhoneNumberPlaces(),
         calls=AiohttpCalls(),
+        cache=MemoryCache(clock),
     )
     (api,) = load_channels(("api",), context)
     inbound = InboundRequest(method="POST", route="", path="", received_at=clock.now())

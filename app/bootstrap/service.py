@@ -28,6 +28,7 @@ from app.adapters.places import PhoneNumberPlaces
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
+from app.bootstrap.chatting import WECHAT, wechat_settings
 from app.bootstrap.conversations import Service, conversations, listening, open_spending
 from app.bootstrap.requirements import require_database, require_fit
 from app.bootstrap.telephony import IVR, open_hotline
@@ -88,6 +89,7 @@ class _Foundation:
     storage: SqliteStorage
     keys: _Keys
     journal: ServiceJournal
+    cache: MemoryCache
     engine: VerificationEngine
 
 
@@ -137,11 +139,19 @@ async def _lay_foundation(settings: Settings, parts: AsyncExitStack) -> _Foundat
     parts.push_async_callback(storage.close)
     keys = _open_keys(settings, await storage.catalogues.load(), log)
     journal = ServiceJournal(logs, clock)
-    engine = _engine(settings, storage, keys, clock, journal)
+    cache = MemoryCache(clock)
+    engine = _engine(settings, storage, keys, cache, clock, journal)
     await engine.start()
     parts.push_async_callback(engine.close)
     return _Foundation(
-        clock=clock, logs=logs, log=log, storage=storage, keys=keys, journal=journal, engine=engine
+        clock=clock,
+        logs=logs,
+        log=log,
+        storage=storage,
+        keys=keys,
+        journal=journal,
+        cache=cache,
+        engine=engine,
     )
 
 
@@ -157,7 +167,7 @@ async def _open_channels(
     hotline = await open_hotline(settings, spending, lambda: base.engine.catalogue, base.log, parts)
     if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
-    own = {SMS: sms_settings(settings), IVR: hotline}
+    own = {SMS: sms_settings(settings), IVR: hotline, WECHAT: wechat_settings(settings)}
     adapters = _load_channels(settings, _context(settings, base, wording, places, calls, own))
     asking = Asking(
         engine=base.engine,
@@ -201,13 +211,18 @@ def _spare_the_collector(parts: AsyncExitStack) -> None:
 
 
 def _engine(
-    settings: Settings, storage: SqliteStorage, keys: _Keys, clock: Clock, journal: ServiceJournal
+    settings: Settings,
+    storage: SqliteStorage,
+    keys: _Keys,
+    cache: MemoryCache,
+    clock: Clock,
+    journal: ServiceJournal,
 ) -> VerificationEngine:
     return VerificationEngine(
         recogniser=keys.recogniser,
         store=storage.verifications,
         catalogues=storage.catalogues,
-        cache=MemoryCache(clock),
+        cache=cache,
         clock=clock,
         journal=journal,
         limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
@@ -317,6 +332,7 @@ def _context(
         issued_lengths=lambda: engine.catalogue.issued_lengths,
         places=places,
         calls=calls,
+        cache=base.cache,
         settings=own,
     )
 

@@ -63,6 +63,8 @@ def _toml(value: object) -> str:
         return str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict) and not value:
+        return "{}"
     return f'"{value}"'
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from app.settings.types import LOOPBACK, CallAddress, Count, Networks, Part, Secret, Secrets, Words
+from app.settings.types import (
+    LOOPBACK,
+    AccountName,
+    BrandNumbers,
+    CallAddress,
+    Count,
+    Networks,
+    Part,
+    Secret,
+    Secrets,
+    Words,
+)
 
 
 class ThrottleSettings(Part):
@@ -151,3 +162,84 @@ class IvrSettings(Part):
     def any_provider(self) -> bool:
         """True where at least one provider is set up."""
         return bool(self.twilio.auth_tokens or self.fastagi.listen)
+
+
+class WechatAccountSettings(Part):
+    """What every WeChat account has; it is set up once it has a token."""
+
+    token: Secrets = Field(
+        (), description="The server configuration's token; two, with a comma, while it changes."
+    )
+    app_id: str = Field("", max_length=64, description="The account's AppID.")
+    app_secret: Secret = Field(
+        SecretStr(""), description="The account's AppSecret; without it nothing can be pushed."
+    )
+    encoding_aes_key: Secrets = Field(
+        (), description="The 43 characters of the EncodingAESKey; two, with a comma, while it changes."
+    )
+    mode: Literal["auto", "encrypted", "compatible", "plain"] = Field(
+        "auto",
+        description="The mode of the console; auto is encrypted where there is an EncodingAESKey, else plain.",
+    )
+    brands: BrandNumbers = Field(
+        (),
+        description="The brands this account may answer for, by the numbers of brand list; none means all.",
+    )
+
+
+class OfficialAccountSettings(WechatAccountSettings):
+    """A WeChat official account."""
+
+    card: bool = Field(
+        False,
+        description="Whether an answer about a product with a picture comes as a card instead of a text.",
+    )
+
+
+class MiniProgramSettings(WechatAccountSettings):
+    """A WeChat mini-program."""
+
+    recall_template: str = Field(
+        "",
+        max_length=128,
+        description="The subscribe message template that tells of a recall; none offers no such notice.",
+    )
+
+
+class FurtherAccountSettings(OfficialAccountSettings, MiniProgramSettings):
+    """A further account, under a name of its own."""
+
+    kind: Literal["official_account", "mini_program"] = Field(
+        "official_account", description="What sort of account it is."
+    )
+
+
+class WechatSettings(Part):
+    """WeChat: an official account, a mini-program, and further accounts by name."""
+
+    api_base: CallAddress = Field(
+        "https://api.weixin.qq.com", description="The platform's API, or a relay to it."
+    )
+    official_account: OfficialAccountSettings = Field(
+        OfficialAccountSettings(), description="The official account."
+    )
+    mini_program: MiniProgramSettings = Field(MiniProgramSettings(), description="The mini-program.")
+    accounts: dict[AccountName, FurtherAccountSettings] = Field(
+        {},
+        description="Further accounts by name, as [wechat.accounts.name]: the fields of the two above, and kind.",
+    )
+    js_sdk: bool = Field(
+        False,
+        description="Whether the page offers WeChat's own scanner inside WeChat, signed by the official account.",
+    )
+    domain_check_files: Words = Field(
+        (),
+        description="Files the console asks for at the root of the domain, as name.txt=content with commas.",
+    )
+
+    @property
+    def any_provider(self) -> bool:
+        """True where at least one account is set up."""
+        return any(
+            account.token for account in (self.official_account, self.mini_program, *self.accounts.values())
+        )

@@ -31,6 +31,7 @@ from app.settings.parts import (
     ThrottleSettings,
     TwilioSettings,
     VoiceTwilioSettings,
+    WechatSettings,
 )
 from app.settings.types import LOOPBACK, DatabaseUrl, Level, Names, Networks, Origin, Zone
 
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     )
     log_level: Level = Field("info", description="The least severe log lines that are written.")
     channels: Names = Field(
-        ("web", "api", "sms", "ivr"),
+        ("web", "api", "sms", "ivr", "wechat"),
         description="The channels that are served, by name; one that needs a provider waits until it has one.",
     )
     trusted_proxies: Networks = Field(
@@ -101,6 +102,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(EngineSettings(), description="Bounds of the group commit.")
     sms: SmsSettings = Field(SmsSettings(), description="Text messages.")
     ivr: IvrSettings = Field(IvrSettings(), description="The hotline.")
+    wechat: WechatSettings = Field(WechatSettings(), description="WeChat.")
 
     @property
     def database_path(self) -> Path:

@@ -97,6 +97,11 @@ def _secret(value: object) -> object:
     return found
 
 
+def _numbers(value: object) -> object:
+    """Let numbers be written as one text with commas, or as one number."""
+    return (value,) if isinstance(value, int) else _words(value)
+
+
 def _call_address(value: str) -> str:
     parts = urlsplit(value)
     _ = parts.port  # raises ValueError, too, where it is none
@@ -110,6 +115,8 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 CallAddress = Annotated[str, AfterValidator(_call_address)]
+BrandNumbers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_numbers)]
+AccountName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,31}$")]
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 Count = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 

@@ -13,9 +13,9 @@ from app.core.model.reply import ReplyAddress
 from app.core.model.verification import Record, VerificationRequest
 from channels.abilities import Listener, Sender
 from channels.base import ChannelContext, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
+from channels.reading import Meant, understand
 from channels.sms.dialect import Dialect, IncomingText
 from channels.sms.providers import make_dialects
-from channels.sms.reading import Meant, understand
 from channels.turns import (
     CodeSubmitted,
     CommandGiven,
@@ -77,7 +77,7 @@ class SmsAdapter:
         """Return the response that says the reply, or acknowledges."""
         return self.say(request, reply.short if reply is not None else "")
 
-    def say(self, request: InboundRequest, text: str) -> OutboundResponse:
+    def say(self, request: InboundRequest, text: str, reply: Reply | None = None) -> OutboundResponse:
         """Return the response that says ``text``, or acknowledges."""
         return self._dialect.say(request, text)
 

@@ -65,6 +65,7 @@ class Book:
     letterhead: Letterhead
     meanings: Mapping[Variant, Meaning]
     notices: Mapping[NoticeWords, Template]
+    chat_notices: Mapping[NoticeWords, str]
     facts: Mapping[str, str]
     fragments: Mapping[str, str]
     channels: Mapping[str, str]
@@ -99,6 +100,7 @@ class Book:
             alphabet=alphabet,
             letterhead=letterhead,
             notices={name: Template.of(data["notices"][name.value]) for name in NoticeWords},
+            chat_notices={name: data["chat_notices"][name.value] for name in NoticeWords},
             meanings={variant: _meaning(data["answers"][variant.value], looks) for variant in Variant},
             facts=data["facts"],
             fragments=data["fragments"],

@@ -11,6 +11,10 @@ class NoticeWords(StrEnum):
     """Every notice there is; each has its words in every locale."""
 
     HELP = "help"
+    WELCOME = "welcome"
+    PLACE = "place"
+    PICTURE = "picture"
+    REPORT = "report"
     LANGUAGE = "language"
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
@@ -18,7 +22,10 @@ class NoticeWords(StrEnum):
 
 @value
 class Notice:
-    """A notice in a locale. ``short`` is one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English)."""
+    """A notice in a locale. ``short`` is one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English);
+    ``chat`` is for a chat, unsigned.
+    """
 
     locale: str
     short: str
+    chat: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.core.model.value import value
@@ -20,6 +21,13 @@ from channels.wording.short import ShortFacts, short_answer, short_notice
 from channels.wording.spoken import speak
 from channels.wording.values import VALUES
 from channels.wording.variants import Variant, variant_of
+
+
+class TextForm(StrEnum):
+    """How long a text may be: one segment of a text message, or a few lines in a chat."""
+
+    SHORT = "short"
+    CHAT = "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +75,15 @@ class Reply:
         """The text-message form: one segment (70 UCS-2 units in Chinese, 160 GSM-7 septets in English)."""
         facts = ShortFacts(verdict=self.verdict, book=self.book, more_codes=self.more_codes)
         return short_answer(self._meaning.short, facts)
+
+    @property
+    def chat(self) -> str:
+        """The form for a chat: the message, what it is about, and the next step, a line each."""
+        return self.message
+
+    def text(self, form: TextForm) -> str:
+        """Return the answer as a text of that form."""
+        return self.short if form is TextForm.SHORT else self.chat
 
     @property
     def page(self) -> Page:
@@ -153,7 +170,9 @@ class Wording:
         """Return a text message that answers no query, in the nearest locale as for :meth:`reply`."""
         locale = resolve_locale(locale)
         book = self._books[locale]
-        return Notice(locale=locale, short=short_notice(book.notices[name], book))
+        return Notice(
+            locale=locale, short=short_notice(book.notices[name], book), chat=book.chat_notices[name]
+        )
 
     def moment(self, at: datetime, locale: str) -> str:
         """Return date and time as people write them in ``locale``."""

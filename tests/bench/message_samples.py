@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
 from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
@@ -77,16 +78,18 @@ def context_of(identities: KeyedIdentities, lengths: Callable[[], frozenset[int]
     places = PhoneNumberPlaces()
     places.load()
     signatures = {"zh-CN": "验真", "en": "Yanzhen"}
+    clock = SystemClock()
     return ChannelContext(
         wording=Wording.load(TIMEZONE, site="verify.example", signatures=signatures),
         identities=identities,
-        clock=SystemClock(),
+        clock=clock,
         public_url=_PUBLIC_URL,
         timezone=TIMEZONE,
         lengths=lengths,
         issued_lengths=lengths,
         places=places,
         calls=AiohttpCalls(),  # opens nothing before its first call
+        cache=MemoryCache(clock),
     )
 
 

@@ -24,3 +24,9 @@ class FakePlaces:
         if number.startswith("+86"):
             return self.place
         return "境外" if number.startswith("+") else ""
+
+    def locate_point(self, latitude: float, longitude: float) -> str:
+        return self.place if 18 < latitude < 54 and 73 < longitude < 136 else "境外"
+
+    def locate_address(self, address: str) -> str:
+        return self.place if address.startswith(self.place[:2]) else ""

@@ -237,6 +237,7 @@ async def start_sample_service(
         issued_lengths=lambda: engine.catalogue.issued_lengths,
         places=FakePlaces(),
         calls=FakeCalls(),
+        cache=cache,
         settings=settings or {},
     )
     return SampleService(

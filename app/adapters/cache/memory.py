@@ -37,6 +37,13 @@ class MemoryCache:
         if len(self._values) > self._entries:
             self._values.popitem(last=False)
 
+    async def claim(self, key: str, *, ttl_s: float) -> bool:
+        """Take ``key`` unless it is held; see the port. Nothing is awaited between the look and the taking."""
+        if await self.find(key) is not None:
+            return False
+        await self.put(key, b"1", ttl_s=ttl_s)
+        return True
+
     async def drop(self, key: str) -> None:
         """Forget ``key``."""
         self._values.pop(key, None)

@@ -17,3 +17,9 @@ class Cache(Protocol):
     async def put(self, key: str, value: bytes, *, ttl_s: float) -> None: ...
 
     async def drop(self, key: str) -> None: ...
+
+    async def claim(self, key: str, *, ttl_s: float) -> bool:
+        """Take ``key`` for ``ttl_s`` seconds unless somebody holds it; ``drop`` gives it back. Down: True, because a
+        claim saves work and protects nothing.
+        """
+        ...

@@ -12,10 +12,13 @@ from app.core.model.value import value
 
 @value
 class Correspondent:
-    """What a caller chose. ``locale`` is "" while they chose none."""
+    """What a caller chose. ``locale`` is "" while they chose none; ``place`` is where they said they are, coarse, for
+    a day.
+    """
 
     locale: str = ""
     opted_out: bool = False
+    place: str = ""
 
 
 @value
@@ -24,12 +27,14 @@ class Change:
 
     locale: str | None = None
     opted_out: bool | None = None
+    place: str | None = None
 
 
 class NoticeKind(StrEnum):
     """Texts that are not answers and are given once in a while."""
 
     HELP = "help"
+    WELCOME = "welcome"
     THROTTLED = "throttled"
     OPTED_OUT = "opted_out"
 
@@ -44,7 +49,7 @@ class Correspondence(Protocol):
     text), also when many ask at once. Down: ``StoreUnavailable``.
     """
 
-    async def find(self, caller: Caller) -> Correspondent: ...
+    async def find(self, caller: Caller, *, now: datetime) -> Correspondent: ...
 
     async def change(
         self,

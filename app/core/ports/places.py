@@ -19,3 +19,13 @@ class Places(Protocol):
         known, 境外 for numbers abroad, or "".
         """
         ...
+
+    def locate_point(self, latitude: float, longitude: float) -> str:
+        """Return the province a point (WGS 84 or GCJ-02, in degrees) lies in, 境外 for one abroad, or "" where it is
+        near a border or no such point.
+        """
+        ...
+
+    def locate_address(self, address: str) -> str:
+        """Return province and city that a written address begins with, as :meth:`locate`, or ""."""
+        ...

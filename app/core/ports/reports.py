@@ -5,14 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from app.core.model.verdict import VerificationId
+
 
 class Reports(Protocol):
     """Promise: durable when ``keep`` returns; one call and recording is one report, however often it is told.
 
-    ``message_key`` is that of the verification which was reported about, linked where it was recorded. ``recording``
-    names what was said, at the provider or in a file; it is dropped after 90 days. Down: ``StoreUnavailable``.
+    ``message_key`` is that of the verification which was reported about, linked where it was recorded;
+    ``verification_id`` names that verification itself. ``recording`` names what was said, at the provider or in a
+    file; ``words`` are what was written, kept sealed. Both are dropped after 90 days. Down: ``StoreUnavailable``.
     """
 
     async def keep(
-        self, *, channel: str, account: str, message_key: bytes, recording: str, at: datetime
+        self,
+        *,
+        channel: str,
+        account: str,
+        message_key: bytes,
+        recording: str = "",
+        words: str = "",
+        verification_id: VerificationId | None = None,
+        at: datetime,
     ) -> None: ...

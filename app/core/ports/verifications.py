@@ -39,6 +39,12 @@ class VerificationStore(Protocol):
         """Return a recorded verification as its reader may see it, or None."""
         ...
 
+    async def find_own(
+        self, reader_token: bytes, channel: str, limit: int, catalogue: Catalogue
+    ) -> Sequence[Record]:
+        """Return what this caller had verified on ``channel``, the newest first; ``wechat`` alone keeps such a list."""
+        ...
+
     async def check(self) -> None:
         """Prove that a verification could be recorded now (a real write, committed); raises ``StoreUnavailable``."""
         ...

@@ -163,6 +163,7 @@ class ServiceLife:
             issued_lengths=lambda: engine.catalogue.issued_lengths,
             places=world.places,
             calls=FakeCalls(),
+            cache=MemoryCache(world.clock),
         )
         life._make_adapters(context, ways(life))
         asking = Asking(

@@ -4,7 +4,7 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.ports.correspondence import Correspondence
-from tests.contract.correspondence.suite import ONE, CorrespondenceContract
+from tests.contract.correspondence.suite import ONE, START, CorrespondenceContract
 from tests.fakes.memory_correspondence import MemoryCorrespondence
 
 
@@ -18,4 +18,4 @@ async def test_down_it_is_unavailable() -> None:
     correspondence = MemoryCorrespondence()
     correspondence.down = True
     with pytest.raises(StoreUnavailable):
-        await correspondence.find(ONE)
+        await correspondence.find(ONE, now=START)

@@ -55,7 +55,7 @@ async def test_two_processes_keep_one_correspondence(storage: SqliteStorage, tmp
     other = await open_sqlite(tmp_path / "record.db")
     try:
         await storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START)
-        assert await other.correspondence.find(ONE) == CHOSEN
+        assert await other.correspondence.find(ONE, now=START) == CHOSEN
         claims = await asyncio.gather(
             *(
                 (storage, other)[number % 2].correspondence.claim_notice(
@@ -77,7 +77,7 @@ async def test_what_a_caller_chose_outlives_a_stop(storage: SqliteStorage, tmp_p
     await storage.close()
     again = await open_sqlite(tmp_path / "record.db")
     try:
-        assert await again.correspondence.find(ONE) == CHOSEN
+        assert await again.correspondence.find(ONE, now=START) == CHOSEN
         assert not await again.correspondence.claim_notice(
             ONE, NoticeKind.HELP, message_key=b"n" * 16, now=START, until=DAY
         )
@@ -96,10 +96,10 @@ async def test_the_silent_are_forgotten_and_an_opt_out_is_not(storage: SqliteSto
     assert await storage.verifications.forget(DAY) == 1
     assert rows(tmp_path, "notice") == 0
     await storage.verifications.forget(START + timedelta(days=730))
-    assert await storage.correspondence.find(ONE) == CHOSEN
+    assert await storage.correspondence.find(ONE, now=START) == CHOSEN
     await storage.verifications.forget(START + timedelta(days=731))
-    assert await storage.correspondence.find(ONE) == Correspondent()
-    assert await storage.correspondence.find(TWO) == out
+    assert await storage.correspondence.find(ONE, now=START) == Correspondent()
+    assert await storage.correspondence.find(TWO, now=START) == out
 
 
 async def test_spending_of_past_days_is_forgotten(storage: SqliteStorage) -> None:
@@ -147,7 +147,7 @@ async def test_erased_nothing_is_left_of_a_caller_but_the_fact(
     record = await storage.verifications.find_record(told.verification_id, ONE.token, catalogue)
     assert record is not None
     assert not record.asked_by_reader
-    assert await storage.correspondence.find(TWO) == CHOSEN
+    assert await storage.correspondence.find(TWO, now=START) == CHOSEN
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert ONE.token not in octets, "erased is overwritten, in the log as well, while the service goes on"
     assert TWO.token in octets
@@ -156,7 +156,7 @@ async def test_erased_nothing_is_left_of_a_caller_but_the_fact(
 async def test_a_closed_store_is_unavailable_in_every_method(storage: SqliteStorage) -> None:
     await storage.close()
     for broken in (
-        lambda: storage.correspondence.find(ONE),
+        lambda: storage.correspondence.find(ONE, now=START),
         lambda: storage.correspondence.change(ONE, ENGLISH, message_key=b"1" * 16, now=START),
         lambda: storage.correspondence.claim_notice(
             ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY

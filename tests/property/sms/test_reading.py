@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.model.check_digits import check_digits_for
 from app.core.model.code import MAX_DIGITS, MAX_READINGS, PRESET_LENGTHS
-from channels.sms.reading import Meant, Understood, understand
+from channels.reading import Meant, Understood, understand
 
 _AT_ONCE_S = 0.2  # measured: 25 ms at most on a busy core; the square of 10^5 costs minutes
 

@@ -176,7 +176,7 @@ async def test_an_old_command_that_comes_again_undoes_no_newer_one(
 
 async def test_two_commands_at_once_both_hold(texter: Texter, service: SampleService) -> None:
     await asyncio.gather(texter.command("language", "m1", argument="en"), texter.command("opt_out", "m2"))
-    kept = await service.correspondence.find(texter.caller)
+    kept = await service.correspondence.find(texter.caller, now=service.clock.now())
     assert (kept.locale, kept.opted_out) == ("en", True)
 
 

@@ -120,3 +120,15 @@ def test_every_setting_has_one_help_sentence() -> None:
     for setting in describe_settings():
         assert setting.help.endswith("."), setting.path
         assert setting.help.count(". ") == 0, setting.path
+
+
+def test_a_further_wechat_account_is_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YANZHEN_WECHAT__OFFICIAL_ACCOUNT__TOKEN", "first")
+    monkeypatch.setenv("YANZHEN_WECHAT__ACCOUNTS__ACME__TOKEN", "second,third")
+    monkeypatch.setenv("YANZHEN_WECHAT__ACCOUNTS__ACME__BRANDS", "3,5")
+    wechat = load_settings().wechat
+    assert [token.get_secret_value() for token in wechat.official_account.token] == ["first"]
+    acme = wechat.accounts["acme"]
+    assert [token.get_secret_value() for token in acme.token] == ["second", "third"]
+    assert acme.brands == (3, 5)
+    assert wechat.any_provider

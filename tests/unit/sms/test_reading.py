@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import channels.sms.reading as reading_module
+import channels.reading as reading_module
 from app.core.model.check_digits import check_digits_for
 from app.core.model.code import MAX_READINGS, PRESET_LENGTHS
-from channels.sms.reading import Meant, Understood, understand
+from channels.reading import Meant, Understood, understand
 from channels.wording.locales import LOCALES
 
 A = "1234567890123456" + "78" + check_digits_for("123456789012345678")

@@ -8,20 +8,22 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.adapters.storage.sqlite.reader import Reader
+from app.adapters.storage.sqlite.retention import PLACE_KEPT
 from app.adapters.storage.sqlite.rows import to_micros
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.caller import Caller
 from app.core.ports.correspondence import Change, Correspondent, NoticeKind
 
 _NOBODY: Final = Correspondent()
-_FIND = "SELECT locale, opted_out FROM correspondent WHERE token = ?"
+_FIND = "SELECT locale, opted_out, place, place_at FROM correspondent WHERE token = ?"
 _OBEYED = "SELECT 1 FROM obeyed WHERE key IN (?, ?)"
 _OBEY = "INSERT INTO obeyed (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
 _CHANGE = (
-    "INSERT INTO correspondent (token, key_id, locale, opted_out, at)"
-    " VALUES (:token, :key_id, coalesce(:locale, ''), coalesce(:opted_out, 0), :at) ON CONFLICT (token)"
-    " DO UPDATE SET key_id = excluded.key_id, locale = coalesce(:locale, locale),"
-    " opted_out = coalesce(:opted_out, opted_out), at = excluded.at"
+    "INSERT INTO correspondent (token, key_id, locale, opted_out, place, place_at, at)"
+    " VALUES (:token, :key_id, coalesce(:locale, ''), coalesce(:opted_out, 0), coalesce(:place, ''), :at, :at)"
+    " ON CONFLICT (token) DO UPDATE SET key_id = excluded.key_id, locale = coalesce(:locale, locale),"
+    " opted_out = coalesce(:opted_out, opted_out), place = coalesce(:place, place),"
+    " place_at = iif(:place IS NULL, place_at, :at), at = excluded.at"
 )
 _CLAIM = (
     "INSERT INTO notice (token, kind, message, until) VALUES (?, ?, ?, ?) ON CONFLICT (token, kind)"
@@ -37,12 +39,12 @@ class SqliteCorrespondence:
         self._commits = commits
         self._reader = reader
 
-    async def find(self, caller: Caller) -> Correspondent:
+    async def find(self, caller: Caller, *, now: datetime) -> Correspondent:
         """Return what a caller chose; see the port."""
         if caller.token is None:
             return _NOBODY
         rows = await self._reader.rows("Looking a correspondent up", _FIND, (caller.token,))
-        return _correspondent(rows[0] if rows else None)
+        return _correspondent(rows[0] if rows else None, now)
 
     async def change(
         self,
@@ -55,13 +57,16 @@ class SqliteCorrespondence:
     ) -> Correspondent:
         """Change what a caller chose, once a message; see the port."""
         if caller.token is None:
-            return Correspondent(locale=change.locale or "", opted_out=bool(change.opted_out))
+            return Correspondent(
+                locale=change.locale or "", opted_out=bool(change.opted_out), place=change.place or ""
+            )
         at = to_micros(now)
         row = {
             "token": caller.token,
             "key_id": caller.key_id,
             "locale": change.locale,
             "opted_out": change.opted_out,
+            "place": change.place,
             "at": at,
         }
 
@@ -71,7 +76,7 @@ class SqliteCorrespondence:
             for key in (message_key, alias_key):
                 if key is not None:
                     db.execute(_OBEY, (key, at))
-            return _correspondent(db.execute(_FIND, (row["token"],)).fetchone())
+            return _correspondent(db.execute(_FIND, (row["token"],)).fetchone(), now)
 
         return await self._commits.run(obey)
 
@@ -91,5 +96,9 @@ class SqliteCorrespondence:
         return await self._commits.run(claim)
 
 
-def _correspondent(row: Sequence[Any] | None) -> Correspondent:
-    return Correspondent(locale=row[0], opted_out=bool(row[1])) if row is not None else _NOBODY
+def _correspondent(row: Sequence[Any] | None, now: datetime) -> Correspondent:
+    if row is None:
+        return _NOBODY
+    locale, opted_out, place, place_at = row
+    fresh = to_micros(now - PLACE_KEPT) < place_at
+    return Correspondent(locale=locale, opted_out=bool(opted_out), place=place if fresh else "")

@@ -12,6 +12,7 @@ MESSAGES_KEPT: Final = timedelta(days=8)
 REPLIES_KEPT: Final = timedelta(days=8)
 CALLERS_KEPT: Final = timedelta(days=730)
 SPENDING_KEPT: Final = timedelta(days=3)
+PLACE_KEPT: Final = timedelta(days=1)
 RECORDINGS_KEPT: Final = timedelta(days=90)
 _SLICE: Final = 2000
 _PERSONAL: Final = ("caller", "correspondent", "notice")

@@ -1,0 +1,89 @@
+"""WeChat at start-up: the settings tree as the channel's own values."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from app.core.errors import SettingsInvalid
+from app.core.model.label import BrandId
+from app.settings import Settings
+from app.settings.parts import MiniProgramSettings, OfficialAccountSettings, WechatAccountSettings
+from channels.wechat.settings import Account, AccountKind, Mode, WechatSettings
+
+WECHAT: Final = "wechat"
+_AES_KEY: Final = re.compile(r"[A-Za-z0-9]{43}")
+_CHECK_FILE: Final = re.compile(r"[A-Za-z0-9_]{1,64}\.txt")
+
+
+def wechat_settings(settings: Settings) -> WechatSettings:
+    """Return the accounts that are set up. Raises ``SettingsInvalid`` with the field and its remedy."""
+    chosen = settings.wechat
+    accounts = []
+    firsts: tuple[tuple[AccountKind, str, WechatAccountSettings], ...] = (
+        (AccountKind.OFFICIAL_ACCOUNT, "wechat.official_account", chosen.official_account),
+        (AccountKind.MINI_PROGRAM, "wechat.mini_program", chosen.mini_program),
+    )
+    for kind, field, account in firsts:
+        if account.token:
+            accounts.append(_account(kind.value, kind, account, field))
+    for name, further in chosen.accounts.items():
+        if name in {kind.value for kind in AccountKind}:
+            raise SettingsInvalid(f"wechat.accounts.{name}: this name is taken; choose another.")
+        if not further.token:
+            raise SettingsInvalid(f"wechat.accounts.{name}.token: set the server configuration's token.")
+        kind = AccountKind(further.kind.replace("_", "-"))
+        accounts.append(_account(name, kind, further, f"wechat.accounts.{name}"))
+    return WechatSettings(
+        accounts=tuple(accounts),
+        api_base=chosen.api_base.rstrip("/"),
+        js_sdk=_js_sdk(settings),
+        domain_files=dict(_check_file(entry) for entry in chosen.domain_check_files),
+    )
+
+
+def _account(name: str, kind: AccountKind, chosen: WechatAccountSettings, field: str) -> Account:
+    keys = tuple(key.get_secret_value() for key in chosen.encoding_aes_key)
+    if not all(_AES_KEY.fullmatch(key) for key in keys):
+        raise SettingsInvalid(
+            f"{field}.encoding_aes_key: it has 43 letters and digits; copy it from the console."
+        )
+    mode = Mode.ENCRYPTED if keys else Mode.PLAIN
+    if chosen.mode != "auto":
+        mode = Mode(chosen.mode)
+    if mode is not Mode.PLAIN and not (keys and chosen.app_id):
+        raise SettingsInvalid(
+            f"{field}: {mode.value} mode needs encoding_aes_key and app_id; copy them from the console."
+        )
+    return Account(
+        name=name,
+        kind=kind,
+        tokens=tuple(token.get_secret_value() for token in chosen.token),
+        app_id=chosen.app_id,
+        app_secret=chosen.app_secret.get_secret_value(),
+        aes_keys=keys,
+        mode=mode,
+        brands=frozenset(BrandId(number) for number in chosen.brands) or None,
+        card=isinstance(chosen, OfficialAccountSettings) and chosen.card,
+        recall_template=chosen.recall_template if isinstance(chosen, MiniProgramSettings) else "",
+    )
+
+
+def _js_sdk(settings: Settings) -> str:
+    official = settings.wechat.official_account
+    if not settings.wechat.js_sdk:
+        return ""
+    if not (official.token and official.app_id and official.app_secret.get_secret_value()):
+        raise SettingsInvalid(
+            "wechat.js_sdk: it needs an official account with token, app_id and app_secret."
+        )
+    return AccountKind.OFFICIAL_ACCOUNT.value
+
+
+def _check_file(entry: str) -> tuple[str, str]:
+    name, equals, content = entry.partition("=")
+    if not equals or not _CHECK_FILE.fullmatch(name.strip()):
+        raise SettingsInvalid(
+            "wechat.domain_check_files: write each as name.txt=content, with commas between."
+        )
+    return name.strip(), content.strip()
