@@ -20,6 +20,10 @@ WHOLE_YEARS: Final = range(2025, 2041)
 GROUP_PAUSE: Final = Pause(ms=350)
 _GROUP: Final = 4
 _TELEPHONE_BREAK: Final = re.compile(r"[^0-9+]+")
+# The mainland's own numbers, without the country code: service numbers (400, 800), mobiles, and short ones such as
+# 12315 and 95001, are dialled as they are; what is left is an area code without its leading 0.
+_HOME: Final = re.compile(r"(?:\+|00)86")
+_DIALLED_AS_IT_IS: Final = re.compile(r"0.*|[48]00.*|1[3-9][0-9]{9}|[0-9]{1,8}")
 _WAN: Final = 10_000
 _UNITS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -102,22 +106,41 @@ def code(text: str) -> Spoken:
 
 
 def telephone(text: str) -> Spoken:
-    """Return a telephone number in the groups it is written in, otherwise in those people know; () without a digit."""
-    written = [part for part in _TELEPHONE_BREAK.split(text) if any(char.isdigit() for char in part)]
+    """Return a telephone number in the groups it is written in, otherwise in those people know; () without a digit.
+
+    A number of the mainland is said as it is dialled there, without its country code: +86 400 800 1234 as
+    400 800 1234, +86 10 1234 5678 as 010 1234 5678. Others keep theirs behind a plus.
+    """
+    written = _as_dialled(
+        [part for part in _TELEPHONE_BREAK.split(text) if any(char.isdigit() for char in part)]
+    )
     groups = written if len(written) > 1 else list(_telephone_groups("".join(written)))
     return _with_pauses([say("digit.plus") * part.startswith("+") + digits(part) for part in groups])
 
 
+def _as_dialled(parts: list[str]) -> list[str]:
+    """Return the groups of a number of the mainland as it is dialled there; those of any other unchanged."""
+    home = _HOME.match(parts[0]) if parts else None
+    if home is None:
+        return parts
+    rest = [part.replace("+", "") for part in (parts[0][home.end() :], *parts[1:]) if part]
+    if not rest or rest == ["0"]:
+        return parts
+    if rest[0] == "0":  # +86 (0)10 ...
+        rest[:2] = ["0" + rest[1]]
+    whole = "".join(rest)
+    return rest if _DIALLED_AS_IT_IS.fullmatch(whole) else ["0" + rest[0], *rest[1:]]
+
+
 def _telephone_groups(text: str) -> Iterator[str]:
     """Yield the groups of an unbroken number: 138 0013 8000, 400 800 1234, 010 1234 5678 and fours elsewhere."""
-    if text.startswith("+86"):
-        yield "+86"
-        text = text[3:]
-    elif text.startswith("+"):
+    if text.startswith("+"):
         yield text[:3]
         text = text[3:]
     heads: list[int] = []
-    if len(text) == 11:
+    if text.startswith("0") and len(text) in {11, 12} and text[1] not in "012":
+        heads = [4, 3] if len(text) == 11 else [4]  # 0411 123 4567, 0755 1234 5678
+    elif len(text) == 11:
         heads = [3, 4]
     elif len(text) == 10 and text[:3] in {"400", "800"}:
         heads = [3, 3]

@@ -167,7 +167,7 @@ def _keyed_at_entry(state: State, event: Keys, rules: Rules) -> Step:
         return _go(state, rules, say(state, phrases.ENTRY_EMPTY))
     if event.ended == "pause" and len(digits) not in rules.lengths and len(digits) < rules.longest:
         there = replace(state, name=StateName.MORE, digits=digits, slip=Slip.NONE, positions=())
-        return _go(there, rules, say(there, phrases.ENTRY_MORE))
+        return _go(there, rules, *speaking.more(there))
     return _verify(state, digits, rules, full=event.ended == "length")
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from operator import itemgetter
 from typing import Final
 
 from app.core.model.label import LabelSummary
 from app.core.model.value import value
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.speech.spoken import Phrase
-from channels.ivr.actions import Action
+from channels.ivr.actions import Action, Speak
 from channels.ivr.dialogue import step
 from channels.ivr.events import (
     Answered,
@@ -25,7 +27,7 @@ from channels.ivr.events import (
     TransferFailed,
 )
 from channels.ivr.rules import Rules
-from channels.ivr.states import State
+from channels.ivr.states import State, StateName
 from channels.wording.locales import LOCALES
 
 ANSWER: Final = Phrase(key="answer")  # stands for the spoken reply, whose words are not the dialogue's
@@ -99,3 +101,48 @@ def explore(
             if found not in seen:
                 seen.add(found)
                 waiting.append(found)
+
+
+def longest_listening(
+    rules: Rules,
+    locale: str,
+    answers: Sequence[Answered],
+    lasting: Callable[[Speak], float],
+    *,
+    digits: str,
+    slips: int = 3,
+) -> tuple[float, tuple[Event, ...]]:
+    """Return how long a call can make somebody listen who asks for one code and nothing else, and the way there.
+
+    Such a caller interrupts nothing and asks for nothing a second time, but does all the rest wherever it is possible:
+    is silent before every entry, pauses within every entry of ``digits`` (a whole code), slips up to ``slips`` times,
+    and hears any of ``answers``. ``lasting`` is the time of a speech, in the unit of the result.
+    """
+    half = len(digits) // 2
+    first, rest = Keys(digits=digits[:half], ended="pause"), Keys(digits=digits[half:], ended="length")
+    right = tuple(answer for answer in answers if answer.verdict.outcome is not Outcome.MISTYPED)
+
+    def happens(state: State) -> tuple[Event, ...]:
+        match state.name:
+            case StateName.NEW:
+                return (Started(locale=locale),)
+            case StateName.ENTRY:
+                return (Silence(), first) if state.entries <= slips else (Silence(),)
+            case StateName.MORE:
+                return (rest,)
+            case StateName.VERIFYING:
+                return tuple(answers) if state.entries <= slips else right
+            case _:
+                return (Silence(),)
+
+    @cache
+    def longest(state: State) -> tuple[float, tuple[Event, ...]]:
+        ways: list[tuple[float, tuple[Event, ...]]] = []
+        for event in happens(state) if state.name is not StateName.ENDED else ():
+            after, actions = step(state, event, rules)
+            heard = sum(lasting(action) for action in actions if isinstance(action, Speak))
+            there, way = longest(after)
+            ways.append((heard + there, (event, *way)))
+        return max(ways, key=itemgetter(0), default=(0.0, ()))
+
+    return longest(State())

@@ -50,12 +50,18 @@ def entry(state: State, rules: Rules) -> Speak:
     if state.slips >= _OPERATOR_AT:
         offer = phrases.SLIP_OPERATOR if rules.operator else phrases.SLIP_NO_OPERATOR
         return say(state, hint, BREATH, offer)
+    if state.slips == _READ_BACK_AT:
+        return say(state, _read_back(state, rules), hint, BREATH, phrases.ENTRY_ONCE_MORE)
     # the hint about the length asks for all the digits by itself
     again = () if state.slip is Slip.LENGTH else (BREATH, phrases.ENTRY_AGAIN)
-    if state.slips == _READ_BACK_AT and len(state.digits) <= rules.longest + 1:
-        read_back = (phrases.SLIP_READ_BACK, BREATH, *phrasing.code(state.digits), BREATH)
-        return say(state, read_back, hint, again)
     return say(state, hint, again)
+
+
+def _read_back(state: State, rules: Rules) -> Spoken:
+    """Return the digits keyed in, in fours; nothing where they are more than a slip of one key too many explains."""
+    if len(state.digits) > rules.longest + 1:
+        return ()
+    return (phrases.SLIP_READ_BACK, BREATH, *phrasing.code(state.digits), BREATH)
 
 
 def slip_hint(state: State, rules: Rules) -> Spoken:
@@ -67,16 +73,16 @@ def slip_hint(state: State, rules: Rules) -> Spoken:
 
 
 def _short_hint(state: State, rules: Rules) -> Spoken:
-    """Return the half of the reply's words that a later slip still needs; hearing all of them thrice takes too long.
+    """Return the part of the reply's words that a later slip still needs; hearing all of them thrice takes too long.
 
-    Where places are known that is these, before the pause; otherwise what is behind it, since a code that is read back
-    has just been compared in fours.
+    What goes first is the advice that was heard before: that a slip says nothing about the product, that codes are
+    compared in fours (one read back has just been), that all digits are needed. What is wrong this time is always said.
     """
     hint = slip_hint(state, rules)
     pause = next((at for at, item in enumerate(hint) if isinstance(item, Pause)), None)
-    if pause is None or state.slip is Slip.LENGTH:
+    if pause is None:
         return hint
-    return hint[:pause] if state.slip is Slip.LOCATED else hint[pause + 1 :]
+    return hint[pause + 1 :] if state.slip is Slip.UNLOCATED else hint[:pause]
 
 
 def trouble(state: State, rules: Rules) -> Spoken:
@@ -85,9 +91,13 @@ def trouble(state: State, rules: Rules) -> Spoken:
 
 
 def silence(state: State) -> Speak:
-    """Return what is said to a caller who has pressed nothing."""
-    ask = phrases.ENTRY_PROMPT if state.slip is Slip.NONE else phrases.ENTRY_AGAIN
-    return say(state, phrases.ENTRY_SILENCE, ask)
+    """Return what is said to a caller who has pressed nothing; one who is mending a code knows what to key in."""
+    return say(state, phrases.ENTRY_SILENCE if state.slip is Slip.NONE else phrases.ENTRY_ONCE_MORE)
+
+
+def more(state: State) -> tuple[Speak, ...]:
+    """Return what is said to a hand that pauses: nothing while a code is mended, since it cuts into the digits."""
+    return () if state.slips else (say(state, phrases.ENTRY_MORE),)
 
 
 def menu(state: State, rules: Rules) -> Speak:

@@ -113,7 +113,9 @@ SPOKEN_VALUES: Final[Mapping[str, Callable[[Verdict, Book], Spoken]]] = {
     "count": lambda verdict, book: phrasing.count(verdict.ordinal or 1, book.locale),
     "first_at": lambda verdict, book: _moment(first_at(verdict), book),
     "own_at": lambda verdict, book: _moment(own_at(verdict), book),
-    "own_day": lambda verdict, book: _day(own_at(verdict), book),  # where another moment was said before
+    # the days alone where two moments are told: both to the minute are more than anybody keeps in mind
+    "first_day": lambda verdict, book: _day(first_at(verdict), book),
+    "own_day": lambda verdict, book: _day(own_at(verdict), book),
     "via": _via,
     "names": _names,
     "line": _line,

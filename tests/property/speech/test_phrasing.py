@@ -77,12 +77,69 @@ def test_a_code_is_heard_in_fours(code: str, locale: str) -> None:
     assert 1 <= lengths[-1] <= 4
 
 
-@given(st.from_regex(r"\+?[0-9]{1,4}([ -]?[0-9]{1,4}){0,4}", fullmatch=True), LOCALES)
+@given(
+    st.from_regex(r"\+?[0-9]{1,4}([ -]?[0-9]{1,4}){0,4}", fullmatch=True).filter(
+        lambda number: not number.startswith(("+86", "0086"))
+    ),
+    LOCALES,
+)
 @example("400-800-1234", "zh-CN")
-@example("+8613800138000", "en")
+@example("+442079460001", "en")
+@example("+8 6", "zh-CN")
 def test_a_telephone_number_is_heard_whole(number: str, locale: str) -> None:
     wanted = "".join(char for char in number if char in "+0123456789")
     assert hear_digits(heard(phrasing.telephone(number), locale), locale) == wanted
+
+
+# numbers of the mainland behind its country code, each with what a caller there dials before it
+MAINLAND = st.one_of(
+    st.tuples(st.just(""), st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)),
+    st.tuples(st.just(""), st.from_regex(r"[48]00[0-9]{7}", fullmatch=True)),
+    st.tuples(st.just(""), st.from_regex(r"95[0-9]{3,6}|12[0-9]{3}|1[12][0-9]|100[0-9]{2}", fullmatch=True)),
+    st.tuples(st.just("0"), st.from_regex(r"(10|2[0-9])[2-8][0-9]{7}", fullmatch=True)),
+    st.tuples(st.just("0"), st.from_regex(r"[3-9][1-9][0-9][2-8][0-9]{6,7}", fullmatch=True)),
+)
+
+
+@given(MAINLAND, st.sampled_from(["+86", "0086"]), st.lists(st.integers(0, 11), max_size=4), LOCALES)
+@example(("0", "1065551234"), "+86", [], "zh-CN")
+@example(("", "4008001234"), "+86", [0, 3, 6], "en")
+def test_a_number_of_the_mainland_is_heard_as_it_is_dialled_there(
+    number: tuple[str, str], country: str, cuts: list[int], locale: str
+) -> None:
+    dialled, written = number[0] + number[1], number[1]
+    for at in sorted(set(cuts), reverse=True):
+        written = f"{written[:at]} {written[at:]}"
+    words = heard(phrasing.telephone(country + written), locale)
+    assert hear_digits(words, locale) == dialled
+    assert not {"加", "plus", "一"} & set(words)
+    # people who write the national number themselves hear the same
+    assert hear_digits(heard(phrasing.telephone(dialled), locale), locale) == dialled
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("+861065551234", "零幺零六五五五幺二三四"),
+        ("+86 (0)10 6555 1234", "零幺零六五五五幺二三四"),
+        ("+86 010 6555 1234", "零幺零六五五五幺二三四"),
+        ("+86 755 8888 0000", "零七五五八八八八零零零零"),
+        ("+86 400-800-1234", "四零零八零零幺二三四"),
+        ("+86 13800138000", "幺三八零零幺三八零零零"),
+        ("+86 95001", "九五零零幺"),
+        ("+852 2123 4567", "加八五二二幺二三四五六七"),
+        ("+86", "加八六"),
+    ],
+)
+def test_service_lines_follow_mandarin_practice(number: str, words: str) -> None:
+    assert "".join(heard(phrasing.telephone(number), "zh-CN")) == words
+
+
+@given(st.text("+0189 -()", max_size=24), LOCALES)
+def test_whatever_is_written_as_a_number_has_words(text: str, locale: str) -> None:
+    spoken = phrasing.telephone(text)
+    assert bool(heard(spoken, locale)) is any(char.isdigit() for char in text)
+    assert not spoken or not isinstance(spoken[-1], Pause)
 
 
 @given(st.integers(-5, 10_000_000), LOCALES)
@@ -146,7 +203,13 @@ def test_one_is_yao_in_codes_and_telephone_numbers_alone() -> None:
         ("400-800-1234", [3, 3, 4]),
         ("4008001234", [3, 3, 4]),
         ("13800138000", [3, 4, 4]),
-        ("+8613800138000", [3, 3, 4, 4]),
+        ("+8613800138000", [3, 4, 4]),
+        ("+861065551234", [3, 4, 4]),
+        ("+8675588880000", [4, 4, 4]),
+        ("+864111234567", [4, 3, 4]),
+        ("+86 10 6555 1234", [3, 4, 4]),
+        ("+864008001234", [3, 3, 4]),
+        ("+442079460001", [3, 4, 4, 2]),
         ("010 12345678", [3, 8]),
         ("12315", [5]),
         ("no number", []),

@@ -81,6 +81,7 @@ SEVENTH = ["verdict.slip", "position.7", "advice.slip"]
 SEVENTH_AGAIN = SEVENTH[:2]  # the advice was given the first time
 UNKNOWN = ["verdict.unlocated", "advice.unlocated"]
 TOO_FEW = ["verdict.wrong_length", "advice.all_digits"]
+TOO_FEW_AGAIN = TOO_FEW[:1]
 DIGITS = [f"digit.{digit}" for digit in CODE]
 READ_BACK = ["slip.read_back", *DIGITS]
 TROUBLE = ["verdict.unavailable", "advice.says_nothing"]
@@ -146,7 +147,7 @@ CASES: dict[str, Case] = {
         keys("*"),
         {},
         N.ENTRY,
-        [*READ_BACK, *SEVENTH_AGAIN, "entry.again"],
+        [*READ_BACK, *SEVENTH_AGAIN, "entry.once_more"],
         PLAIN,
     ),
     "hash first": (ENTRY, keys(""), {}, N.ENTRY, ["entry.empty"], PLAIN),
@@ -154,13 +155,13 @@ CASES: dict[str, Case] = {
     "letter key": (ENTRY, keys("B"), {}, N.ENTRY, ["entry.empty"], PLAIN),
     "letter key, pause": (ENTRY, keys("B", "pause"), {}, N.ENTRY, ["entry.empty"], PLAIN),
     # silence while a code is awaited
-    "silence": (ENTRY, Silence(), {}, N.ENTRY, ["entry.silence", "entry.prompt"], PLAIN),
+    "silence": (ENTRY, Silence(), {}, N.ENTRY, ["entry.silence"], PLAIN),
     "no keys before the pause": (
         ENTRY,
         keys("", "pause"),
         {},
         N.ENTRY,
-        ["entry.silence", "entry.prompt"],
+        ["entry.silence"],
         PLAIN,
     ),
     "silence while mending": (
@@ -168,7 +169,7 @@ CASES: dict[str, Case] = {
         Silence(),
         {},
         N.ENTRY,
-        ["entry.silence", "entry.again"],
+        ["entry.once_more"],
         PLAIN,
     ),
     "silence again": (SILENT, Silence(), {}, N.ENDED, ["goodbye"], HANG_UP),
@@ -179,6 +180,14 @@ CASES: dict[str, Case] = {
         {},
         N.MORE,
         ["entry.more"],
+        Gather(max_digits=10, first_digit_s=8, between_s=5),
+    ),
+    "paused while mending": (
+        slipped(1),
+        keys("123456", "pause"),
+        {},
+        N.MORE,
+        [],
         Gather(max_digits=10, first_digit_s=8, between_s=5),
     ),
     "paused again": (
@@ -261,7 +270,7 @@ CASES: dict[str, Case] = {
         slip_at(7),
         {},
         N.ENTRY,
-        [*READ_BACK, *SEVENTH_AGAIN, "entry.again"],
+        [*READ_BACK, *SEVENTH_AGAIN, "entry.once_more"],
         PLAIN,
     ),
     "second slip without a place": (
@@ -269,7 +278,7 @@ CASES: dict[str, Case] = {
         UNLOCATED,
         {},
         N.ENTRY,
-        [*READ_BACK, "advice.unlocated", "entry.again"],
+        [*READ_BACK, "advice.unlocated", "entry.once_more"],
         PLAIN,
     ),
     "too long to read back": (
@@ -277,7 +286,23 @@ CASES: dict[str, Case] = {
         LENGTH,
         {},
         N.ENTRY,
-        TOO_FEW,
+        [*TOO_FEW_AGAIN, "entry.once_more"],
+        PLAIN,
+    ),
+    "second slip, wrong length": (
+        replace(VERIFYING, slips=1),
+        LENGTH,
+        {},
+        N.ENTRY,
+        [*READ_BACK, *TOO_FEW_AGAIN, "entry.once_more"],
+        PLAIN,
+    ),
+    "third slip, wrong length": (
+        replace(VERIFYING, slips=2),
+        LENGTH,
+        {},
+        N.ENTRY,
+        [*TOO_FEW_AGAIN, "slip.operator"],
         PLAIN,
     ),
     "third slip": (
