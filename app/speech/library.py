@@ -10,13 +10,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
 from app.core.model.value import value
 from app.speech.catalogue import PromptBook, name_reading, voice_of
+from app.speech.held_sounds import HeldSounds
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder, Synthesiser
 from app.speech.sound import NotTelephoneSound, read_duration_ms
 from app.speech.spoken import Name, Pause, Phrase, Spoken
@@ -27,6 +28,7 @@ _FORMAT: Final = "pcm16-8000-mono-2"  # one more with every change of how clips 
 _OURS: Final = frozenset({SUFFIX, ".spoken", ".cut"})  # the last two while a clip is being made
 _DIGEST_CHARS: Final = 32
 _MOST_WANTED: Final = 10_000
+_NAMES_HELD_BYTES: Final = 32 * 1024 * 1024  # some 1,500 names of a second and a half
 
 
 @value
@@ -74,7 +76,8 @@ class ClipLibrary:
         self._synthesiser = synthesiser
         self._clips: dict[tuple[str, Phrase | Name], Clip] = {}
         self._by_sha: dict[str, Clip] = {}
-        self._sounds: dict[str, bytes] = {}
+        self._sounds: dict[str, bytes] = {}  # prompts
+        self._name_sounds = HeldSounds(most_bytes=_NAMES_HELD_BYTES)
         self._names: dict[str, str] = {}
         self._wanted: set[str] = set()
         self._asked = asyncio.Event()
@@ -99,12 +102,20 @@ class ClipLibrary:
         return self._by_sha.get(sha)
 
     def sound(self, sha: str) -> bytes | None:
-        """Return the file of :meth:`find_file`. Prompts are held in memory; a name's file, just made, is read."""
+        """Return the file of :meth:`find_file`, None also where it is gone.
+
+        Prompts are held in memory, and names up to 32 MiB; beyond them a name's small file is read, and then held.
+        """
+        held = self._sounds.get(sha) or self._name_sounds.find(sha)
         clip = self._by_sha.get(sha)
-        if clip is None:
+        if held is not None or clip is None:
+            return held
+        try:
+            sound = clip.path.read_bytes()
+        except OSError:
             return None
-        held = self._sounds.get(sha)
-        return clip.path.read_bytes() if held is None else held
+        self._name_sounds.keep(sha, sound)
+        return sound
 
     def switch_name(self, item: Phrase | Name, locale: str) -> str | None:
         """Return the name under which `prompts export` lays the clip down for a telephone switch, without ending.
@@ -152,6 +163,8 @@ class ClipLibrary:
         self._clips, self._by_sha = clips, {clip.sha: clip for clip in clips.values()}
         prompts = {clip.sha: clip.path for (_, item), clip in clips.items() if isinstance(item, Phrase)}
         self._sounds = {sha: path.read_bytes() for sha, path in prompts.items()}
+        for (_, item), clip in clips.items():
+            self._hold_name(item, clip)
 
     def set_names(self, names: Iterable[SpokenName]) -> None:
         """Add names and how they are said."""
@@ -251,8 +264,14 @@ class ClipLibrary:
             if clip := self._look(entry):
                 if isinstance(entry.item, Phrase):
                     self._sounds[clip.sha] = clip.path.read_bytes()
+                self._hold_name(entry.item, clip)
                 self._by_sha[clip.sha] = clip
                 self._clips[entry.locale, entry.item] = clip
+
+    def _hold_name(self, item: Phrase | Name, clip: Clip) -> None:
+        if isinstance(item, Name) and self._name_sounds.has_room:
+            with suppress(OSError):  # looked at a moment ago; a fetch says so if it is gone
+                self._name_sounds.keep(clip.sha, clip.path.read_bytes())
 
 
 def switch_name(item: Phrase | Name, locale: str, clip: Clip) -> str:

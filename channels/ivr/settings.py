@@ -15,7 +15,7 @@ LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network(":
 
 
 class Clips(Protocol):
-    """What the hotline needs of the clip library. Prompts are in memory; a name's small file is read when fetched."""
+    """What the hotline needs of the clip library. Prompts and the names in use are in memory."""
 
     def clips(self, spoken: Spoken, locale: str) -> tuple[Clip | Pause, ...]:
         """Return what is played; what has no clip is left out."""

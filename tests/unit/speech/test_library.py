@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.speech.catalogue import load_books
+from app.speech.held_sounds import HeldSounds
 from app.speech.inspection import Fault, inspect_clips, inspect_phonemes
 from app.speech.library import Clip, ClipLibrary, SpokenName
 from app.speech.sound import write_wav
@@ -250,3 +251,49 @@ async def test_mandarin_read_as_another_language_is_named(studio: Studio) -> Non
     studio.write("zh-CN", ZH + 'bad = "OK"\n', spoken_by="en")
     found = await inspect_phonemes(load_books(studio.prompts), FakeSynthesiser())
     assert [(finding.fault, finding.key) for finding in found] == [(Fault.FOREIGN, "menu.bad")]
+
+
+async def test_a_fetched_name_costs_no_file(studio: Studio) -> None:
+    name = SpokenName(text="海岸")
+    making = studio.library()
+    making.set_names([name])
+    await making.render_missing()
+    began_later = studio.library()
+    began_later.set_names([name])
+    began_later.load()
+    for library in (making, began_later):
+        clip = library.find(Name(text="海岸"), "zh-CN")
+        assert clip is not None
+    sound = clip.path.read_bytes()
+    clip.path.unlink()
+    assert making.sound(clip.sha) == began_later.sound(clip.sha) == sound
+
+
+def test_the_least_used_sound_makes_room() -> None:
+    held = HeldSounds(most_bytes=10)
+    for sha in ("a", "b"):
+        held.keep(sha, sha.encode() * 4)
+        held.keep(sha, b"other")  # its digest names it
+    assert held.has_room
+    assert held.find("a") == b"aaaa"
+    held.keep("c", b"cccc")
+    assert (held.find("a"), held.find("b"), held.find("c")) == (b"aaaa", None, b"cccc")
+    held.keep("d", b"d" * 11)
+    assert (held.find("d"), held.find("a")) == (None, b"aaaa")
+    held.keep("e", b"e" * 10)
+    assert (held.find("e"), held.find("a"), held.find("c")) == (b"e" * 10, None, None)
+    assert not held.has_room
+
+
+async def test_a_name_beyond_what_is_held_is_read_and_one_that_is_gone_is_none(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.speech.library._NAMES_HELD_BYTES", 0)
+    library = studio.library()
+    library.set_names([SpokenName(text="海岸")])
+    await library.render_missing()
+    clip = library.find(Name(text="海岸"), "zh-CN")
+    assert clip is not None
+    assert library.sound(clip.sha) == clip.path.read_bytes()
+    clip.path.unlink()
+    assert library.sound(clip.sha) is None
