@@ -31,7 +31,7 @@ from channels.ivr.rules import Rules
 from channels.ivr.settings import IvrSettings
 from channels.ivr.states import State
 from channels.turns import CallNoted, CodeSubmitted, Continue, Ignored, ReportMade, ThrottleSubject, Turn
-from channels.wording.locales import DEFAULT_LOCALE, reads_chinese
+from channels.wording.locales import DEFAULT_LOCALE, find_locale, reads_chinese
 from channels.wording.reply import Reply
 
 _CLIP: Final = "clip"
@@ -158,7 +158,8 @@ class IvrAdapter:
             state = State.from_bytes(plain)
         event = came.event
         if isinstance(event, Started):
-            event = Started(locale=DEFAULT_LOCALE if reads_chinese(number) else "en")
+            by_number = DEFAULT_LOCALE if reads_chinese(number) else "en"
+            event = Started(locale=find_locale(came.language) or by_number)
         state, actions = step(state, event, self._rules())
         verify = next((action for action in actions if isinstance(action, Verify)), None)
         return _Turned(state, actions, verify)

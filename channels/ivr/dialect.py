@@ -17,7 +17,8 @@ class CallMoment:
     """One moment of a call as the provider tells it.
 
     ``caller`` is the number as written there, "" where it is withheld. ``token`` is the sealed state that went out with
-    the last turn, "" at the start. ``recording`` names what was recorded, at the provider or in a file.
+    the last turn, "" at the start. ``recording`` names what was recorded, at the provider or in a file. ``language`` is
+    the tag that a call is to begin in, "" where its number decides.
     """
 
     call_id: str
@@ -25,6 +26,7 @@ class CallMoment:
     caller: str = ""
     token: str = ""
     recording: str = ""
+    language: str = ""
 
 
 @value

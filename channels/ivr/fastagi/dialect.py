@@ -115,6 +115,7 @@ class FastAgiDialect:
             caller=headers.get("caller", ""),
             token=headers.get("state", ""),
             recording=body if kind == "recorded" else "",
+            language=headers.get("language", ""),
         )
 
     def encode(self, request: InboundRequest, actions: tuple[Action, ...], token: str) -> OutboundResponse:

@@ -78,7 +78,7 @@ def read_environment(lines: Sequence[str]) -> CallFacts:
     told, arguments = _read(lines)
     if not _CALL_ID.fullmatch(told["uniqueid"]):
         raise Undecodable("The call has no usable unique id.")
-    asked = parse_qs(told.get("network_script", "").partition("?")[2], max_num_fields=MOST_LINES)
+    asked = _asked(told.get("network_script", ""))
     return CallFacts(
         call_id=told["uniqueid"],
         caller=_caller(told["callerid"], told["callingpres"]),
@@ -111,6 +111,14 @@ def _read(lines: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     if expected:
         raise Undecodable("The environment ends early.")
     return told, tuple(arguments)
+
+
+def _asked(script: str) -> dict[str, list[str]]:
+    """Return what the address asks for behind its ``?``. A number that was dialled can stand in it, so it is bounded."""
+    try:
+        return parse_qs(script.partition("?")[2], max_num_fields=MOST_LINES)
+    except ValueError as broken:
+        raise Undecodable("The address of a call asks for too much.") from broken
 
 
 def _is_plain(line: str) -> bool:

@@ -115,6 +115,39 @@ async def test_the_other_language_and_noise_keys() -> None:
         assert FIRST.replace("zh-CN", "en") in heard(model)
 
 
+def asking(query: str, caller: str = "13800138000") -> bytes:
+    """The block of a real switch whose dialplan calls an address with a query, from another number."""
+    block = connections("10-network-script")[0].block
+    return block.replace(b"?lang=en", query.encode()).replace(b": 13800138000\n", f": {caller}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("query", "caller", "locale"),
+    [
+        ("?lang=en", "13800138000", "en"),
+        ("?lang=en-GB", "13800138000", "en"),
+        ("?dialled=95001&lang=zh-CN", "+442079460001", "zh-CN"),
+        ("?lang=fr", "13800138000", "zh-CN"),
+        ("?lang=fr", "+442079460001", "en"),
+        ("", "13800138000", "zh-CN"),
+        ("", "+442079460001", "en"),
+    ],
+)
+async def test_the_address_chooses_the_first_language(query: str, caller: str, locale: str) -> None:
+    async with open_hotline() as hotline:
+        model = await hotline.call([f"{hotline.service.code()}#"], block=asking(query, caller))
+        assert heard(model)[0] == f"{locale}/greeting"
+        assert heard(model)[-1] == f"{locale}/goodbye"
+        assert hotline.ordinals == [1]
+
+
+async def test_the_caller_may_choose_another_language_than_the_address() -> None:
+    async with open_hotline() as hotline:
+        model = await hotline.call(["9#", f"{hotline.service.code()}#"], block=asking("?lang=en"))
+        assert heard(model)[0] == "en/greeting"
+        assert heard(model)[-1] == "zh-CN/goodbye"
+
+
 async def test_an_operator_and_the_way_back() -> None:
     async with open_hotline() as hotline:
         code = hotline.service.code()

@@ -66,6 +66,12 @@ def test_moments(request_: InboundRequest, event: object) -> None:
     assert make_dialect().decode(request_) == expected
 
 
+def test_the_language_of_the_address_comes_along() -> None:
+    came = make_dialect().decode(moment("started", language="en"))
+    assert isinstance(came, CallMoment)
+    assert (came.event, came.language) == (Started(), "en")
+
+
 def test_a_recording_is_named() -> None:
     came = make_dialect().decode(moment("recorded", "1.2-ab-00"))
     assert isinstance(came, CallMoment)

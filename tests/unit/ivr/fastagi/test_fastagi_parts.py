@@ -77,6 +77,22 @@ def test_without_a_path_the_dialled_number_is_the_switchs() -> None:
     assert (facts.dialled, facts.language) == ("95001", "")
 
 
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("verify?lang=en", "en"),
+        ("verify?lang=en-GB&dialled=1", "en-GB"),
+        ("verify?lang=en&lang=zh-CN", "en"),
+        ("verify?lang=", ""),
+        ("verify?lang=e%0An", ""),
+        ("verify?language=en", ""),
+        ("lang=en", ""),
+    ],
+)
+def test_the_address_may_ask_for_a_language(asked: str, language: str) -> None:
+    assert read_environment(block(network_script=asked)).language == language
+
+
 def test_a_caller_who_comes_back() -> None:
     assert read_environment(block("transfer_failed")).is_back
 
@@ -119,6 +135,7 @@ def test_a_number_is_withheld_in_many_ways(number: str, presentation: str, calle
         block(uniqueid="two words"),
         block(uniqueid="1\u0661"),
         block(*["x"] * 100),
+        block(network_script="verify?dialled=1" + "&lang=en" * 100),
     ],
 )
 def test_a_block_that_asterisk_would_not_write_is_refused(lines: list[str]) -> None:
