@@ -190,7 +190,7 @@ async def _open_channels(
     pipeline = Pipeline(
         asking=asking,
         messages=messages,
-        reports=base.storage.reports,
+        reports=base.storage.reports(base.keys.sealing),
         calls=base.storage.calls,
         wording=wording,
         journal=base.journal,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -145,6 +146,10 @@ class VerificationEngine:
     async def find_record(self, verification_id: VerificationId, reader_token: bytes | None) -> Record | None:
         """Return a recorded verification for its result page, or None. Raises ``StoreUnavailable``."""
         return await self._store.find_record(verification_id, reader_token, self._catalogue)
+
+    async def find_own(self, reader_token: bytes, channel: str, limit: int) -> Sequence[Record]:
+        """Return a caller's own verifications on ``channel``, the newest first. Raises ``StoreUnavailable``."""
+        return await self._store.find_own(reader_token, channel, limit, self._catalogue)
 
     async def check(self) -> None:
         """Raise unless a verification could be recorded and decided now; see ``VerificationStore.check``."""

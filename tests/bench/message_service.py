@@ -176,9 +176,8 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
         throttle = MemoryThrottle(clock, {**DEFAULT_LIMITS, "address": high})
         window = DuplicateWindow(MemoryCache(clock))
         asking = Asking(engine=engine, throttle=throttle, window=window, journal=journal, clock=clock)
-        outbox = storage.outbox(
-            AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
-        )
+        sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
+        outbox = storage.outbox(sealing)
         spending = DailySpending(clock, TIMEZONE, caps={"sms": _NEVER}, per_caller_caps={"sms": 100})
         messages = Messages(
             asking=asking,
@@ -206,7 +205,7 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
                 pipeline=Pipeline(
                     asking=asking,
                     messages=messages,
-                    reports=storage.reports,
+                    reports=storage.reports(sealing),
                     calls=storage.calls,
                     wording=context.wording,
                     journal=journal,

@@ -1,10 +1,23 @@
-"""An honest in-memory ``Reports``."""
+"""An honest in-memory ``Reports``; what was written stands in clear here, so it teaches nothing about secrecy."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.core.errors import StoreUnavailable
+from app.core.model.verdict import VerificationId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptReport:
+    """One report. ``verification_id`` is that which was named; a link by message is the record's to make."""
+
+    channel: str
+    account: str
+    at: datetime
+    words: str = ""
+    verification_id: VerificationId | None = None
 
 
 class MemoryReports:
@@ -12,11 +25,24 @@ class MemoryReports:
 
     def __init__(self) -> None:
         self.down = False
-        self.kept: dict[tuple[bytes, str], tuple[str, str, datetime]] = {}
+        self.kept: dict[tuple[bytes, str], KeptReport] = {}
 
     async def keep(
-        self, *, channel: str, account: str, message_key: bytes, recording: str, at: datetime
+        self,
+        *,
+        channel: str,
+        account: str,
+        message_key: bytes,
+        recording: str = "",
+        words: str = "",
+        verification_id: VerificationId | None = None,
+        at: datetime,
     ) -> None:
         if self.down:
             raise StoreUnavailable
-        self.kept.setdefault((message_key, recording), (channel, account, at))
+        new = KeptReport(
+            channel=channel, account=account, at=at, words=words, verification_id=verification_id
+        )
+        kept = self.kept.setdefault((message_key, recording), new)
+        if words:
+            self.kept[message_key, recording] = replace(kept, words=words)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from app.core.errors import CatalogueChanged, StoreUnavailable
 from app.core.model.catalogue import Catalogue
@@ -70,18 +71,21 @@ class MemoryStore:
             raise StoreUnavailable
         if not 0 < verification_id <= len(self.facts):
             return None
-        fact = self.facts[verification_id - 1]
-        verdict = fact.verdict
-        return Record(
-            verification=fact.verification,
-            announced=verdict.outcome,
-            asked_by_reader=reader_token is not None and reader_token == fact.token,
-            label=verdict.label,
-            ordinal=verdict.ordinal,
-            first=verdict.first,
-            own_first_at=verdict.own_first_at,
-            reasons=verdict.reasons,
+        return _read(self.facts[verification_id - 1], reader_token)
+
+    async def find_own(
+        self, reader_token: bytes, channel: str, limit: int, catalogue: Catalogue
+    ) -> Sequence[Record]:
+        if self.down:
+            raise StoreUnavailable
+        own = (
+            fact
+            for fact in reversed(self.facts)
+            if fact.token == reader_token and fact.verification.channel == channel == "wechat"
         )
+        return [
+            replace(_read(fact, reader_token), first=None, own_first_at=None) for fact in islice(own, limit)
+        ]
 
     async def check(self) -> None:
         if self.down:
@@ -143,3 +147,17 @@ class MemoryStore:
             counts.by_caller[token] = (own, before[1] if before else now)
         first = replace(counts.first, own=token is not None and token == counts.first_token)
         return History(ordinal=counts.total, own_ordinal=own, first=first, own_first_at=own_first_at)
+
+
+def _read(fact: _Fact, reader_token: bytes | None) -> Record:
+    verdict = fact.verdict
+    return Record(
+        verification=fact.verification,
+        announced=verdict.outcome,
+        asked_by_reader=reader_token is not None and reader_token == fact.token,
+        label=verdict.label,
+        ordinal=verdict.ordinal,
+        first=verdict.first,
+        own_first_at=verdict.own_first_at,
+        reasons=verdict.reasons,
+    )

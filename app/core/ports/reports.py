@@ -9,7 +9,8 @@ from app.core.model.verdict import VerificationId
 
 
 class Reports(Protocol):
-    """Promise: durable when ``keep`` returns; one call and recording is one report, however often it is told.
+    """Promise: durable when ``keep`` returns; one call and recording is one report, however often it is told;
+    words that are told anew replace the earlier ones.
 
     ``message_key`` is that of the verification which was reported about, linked where it was recorded;
     ``verification_id`` names that verification itself. ``recording`` names what was said, at the provider or in a

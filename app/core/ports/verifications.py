@@ -42,7 +42,10 @@ class VerificationStore(Protocol):
     async def find_own(
         self, reader_token: bytes, channel: str, limit: int, catalogue: Catalogue
     ) -> Sequence[Record]:
-        """Return what this caller had verified on ``channel``, the newest first; ``wechat`` alone keeps such a list."""
+        """Return what this caller had verified on ``channel``, the newest first; ``wechat`` alone keeps such a list.
+
+        A list leaves ``first`` and ``own_first_at`` out. It waits for no commit under way.
+        """
         ...
 
     async def check(self) -> None:

@@ -189,7 +189,7 @@ class ServiceLife:
         life._pipeline = Pipeline(
             asking=asking,
             messages=life._messages,
-            reports=service.storage.reports,
+            reports=service.storage.reports(service.sealing),
             calls=service.storage.calls,
             wording=world.wording,
             journal=journal,

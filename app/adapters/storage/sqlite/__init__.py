@@ -41,7 +41,6 @@ class SqliteStorage:
     registry: SqliteRegistry
     correspondence: SqliteCorrespondence
     spending: SqliteSpending
-    reports: SqliteReports
     calls: SqliteCallRecords
     _writer: Writer
     _commits: SharedCommits
@@ -52,6 +51,10 @@ class SqliteStorage:
     def outbox(self, sealing: Sealing) -> SqliteOutbox:
         """Return the outbox; it needs the key file, which the other parts do without."""
         return SqliteOutbox(self._commits, self._reader, sealing)
+
+    def reports(self, sealing: Sealing) -> SqliteReports:
+        """Return what callers report; what they write is sealed under the key file."""
+        return SqliteReports(self._commits, sealing)
 
     async def erase(self, token: bytes) -> int:
         """Delete what is kept under a caller's token, in one commit; return how many rows went.
@@ -92,7 +95,6 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         registry=SqliteRegistry(writes),
         correspondence=SqliteCorrespondence(commits, reader),
         spending=SqliteSpending(commits, reader),
-        reports=SqliteReports(commits),
         calls=SqliteCallRecords(commits),
         _writer=writer,
         _commits=commits,

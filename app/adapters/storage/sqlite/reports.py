@@ -1,4 +1,4 @@
-"""Reports of callers on SQLite."""
+"""Reports of callers on SQLite. What somebody wrote stands only sealed."""
 
 from __future__ import annotations
 
@@ -8,27 +8,52 @@ from typing import Final
 
 from app.adapters.storage.sqlite.rows import to_micros, verdict_from_bytes
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
+from app.core.model.verdict import VerificationId
+from app.core.ports.sealing import Sealing
 
 _KEEP: Final = (
-    "INSERT INTO report (at, channel, account, message_key, verification, recording) VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (message_key, recording) DO NOTHING"
+    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (message_key, recording) DO UPDATE SET sealed = excluded.sealed"
+    " WHERE excluded.sealed IS NOT NULL"
 )
+_VERIFIED: Final = "SELECT id FROM verification WHERE id = ?"
 
 
 class SqliteReports:
     """``Reports`` (contract in the port)."""
 
-    def __init__(self, commits: SharedCommits) -> None:
+    def __init__(self, commits: SharedCommits, sealing: Sealing) -> None:
         self._commits = commits
+        self._sealing = sealing
 
     async def keep(
-        self, *, channel: str, account: str, message_key: bytes, recording: str, at: datetime
+        self,
+        *,
+        channel: str,
+        account: str,
+        message_key: bytes,
+        recording: str = "",
+        words: str = "",
+        verification_id: VerificationId | None = None,
+        at: datetime,
     ) -> None:
         """Keep a report; see the port."""
+        sealed = self._sealing.seal(words.encode(), about=message_key) if words else None
 
         def work(db: sqlite3.Connection) -> None:
-            row = db.execute("SELECT verdict FROM message WHERE key = ?", (message_key,)).fetchone()
-            about = verdict_from_bytes(row[0]).verification_id if row else None
-            db.execute(_KEEP, (to_micros(at), channel, account, message_key, about, recording))
+            about = _recorded(db, message_key, verification_id)
+            db.execute(_KEEP, (to_micros(at), channel, account, message_key, about, recording, sealed))
 
         await self._commits.run(work)
+
+
+def _recorded(
+    db: sqlite3.Connection, message_key: bytes, verification_id: VerificationId | None
+) -> VerificationId | None:
+    """Return the recorded verification that a report is about, or None."""
+    if verification_id is not None:
+        row = db.execute(_VERIFIED, (verification_id,)).fetchone()
+        return VerificationId(row[0]) if row else None
+    row = db.execute("SELECT verdict FROM message WHERE key = ?", (message_key,)).fetchone()
+    return verdict_from_bytes(row[0]).verification_id if row else None

@@ -15,7 +15,7 @@ SPENDING_KEPT: Final = timedelta(days=3)
 PLACE_KEPT: Final = timedelta(days=1)
 RECORDINGS_KEPT: Final = timedelta(days=90)
 _SLICE: Final = 2000
-_PERSONAL: Final = ("caller", "correspondent", "notice")
+_PERSONAL: Final = ("caller", "correspondent", "notice", "recall_watch")
 
 
 def forget(db: sqlite3.Connection, now: datetime) -> int:
@@ -50,8 +50,11 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
     sql = f"DELETE FROM spending WHERE (day, kind, caller) IN ({days})"  # noqa: S608 - constants
     gone += db.execute(sql, (last_day,)).rowcount
     old = f"SELECT id FROM report WHERE recording IS NOT NULL AND at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
-    sql = f"UPDATE report SET recording = NULL WHERE id IN ({old})"  # noqa: S608 - constants
-    return gone + db.execute(sql, (to_micros(now - RECORDINGS_KEPT),)).rowcount
+    sql = f"UPDATE report SET recording = NULL, sealed = NULL WHERE id IN ({old})"  # noqa: S608 - constants
+    gone += db.execute(sql, (to_micros(now - RECORDINGS_KEPT),)).rowcount
+    watches = f"SELECT id FROM recall_watch WHERE at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
+    sql = f"DELETE FROM recall_watch WHERE id IN ({watches})"  # noqa: S608 - constants
+    return gone + db.execute(sql, (to_micros(now - CALLERS_KEPT),)).rowcount
 
 
 def erase(db: sqlite3.Connection, token: bytes) -> int:

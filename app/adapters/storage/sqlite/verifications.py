@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
 from app.adapters.storage.sqlite import retention
 from app.adapters.storage.sqlite.histories import Histories
@@ -18,10 +20,14 @@ from app.core.model.verdict import Outcome, Verdict, VerificationId
 from app.core.model.verification import Draft, Record, Verification
 from app.core.rules import UNDISCLOSED, announced_reasons
 
+LISTED: Final = "wechat"
 _ANSWER = "SELECT verdict FROM message WHERE key IN (?, ?) ORDER BY id LIMIT 1"
-_FACT = (
-    "SELECT at, serial, ordinal, own_ordinal, outcome, reasons, channel, place, caller, digest, policy"
-    " FROM verification WHERE id = ?"
+_COLUMNS = "id, at, serial, ordinal, outcome, reasons, channel, place, digest, policy, caller, own_ordinal"
+_FACT = f"SELECT {_COLUMNS} FROM verification WHERE id = ?"  # noqa: S608 - our own columns
+# the literal is that of the partial index verification_own, which a parameter would not be known to satisfy
+_OWN = (
+    f"SELECT {_COLUMNS} FROM verification WHERE channel = '{LISTED}'"  # noqa: S608 - our own columns
+    " AND caller = (SELECT reference FROM caller WHERE token = ?) ORDER BY id DESC LIMIT ?"
 )
 
 
@@ -56,6 +62,15 @@ class SqliteVerifications:
         return await self._writer.submit(
             lambda db, histories: _find_record(db, histories, verification_id, reader_token, catalogue)
         )
+
+    async def find_own(
+        self, reader_token: bytes, channel: str, limit: int, catalogue: Catalogue
+    ) -> Sequence[Record]:
+        """Return a caller's own verifications, the newest first; see the port."""
+        if channel != LISTED:
+            return ()
+        rows = await self._reader.rows("Reading a history", _OWN, (reader_token, limit))
+        return [_record(_verification(row), catalogue, asked_by_reader=True) for row in rows]
 
     async def peek(self, serial: int) -> int:
         """Return how often a label was counted so far, 0 for none; records nothing."""
@@ -95,9 +110,26 @@ def _find_record(
     fact = db.execute(_FACT, (verification_id,)).fetchone()
     if fact is None:
         return None
-    at, serial, ordinal, own_ordinal, outcome, reasons, channel, place, caller, digest, policy = fact
-    verification = Verification(
-        id=verification_id,
+    caller, own_ordinal = fact[-2:]
+    asked_by_reader = caller is not None and caller == _reference(db, reader_token)
+    record = _record(_verification(fact), catalogue, asked_by_reader=asked_by_reader)
+    serial = record.verification.serial
+    if record.ordinal is None or serial is None:
+        return record
+    histories.catch_up(_last_id(db))
+    histories.load([(serial, caller)])
+    return replace(
+        record,
+        first=histories.first_of(serial, caller),
+        own_first_at=histories.own_first_at(serial, caller) if own_ordinal > 1 else None,
+    )
+
+
+def _verification(fact: Sequence[Any]) -> Verification:
+    """Return the fact of a row of ``_COLUMNS``."""
+    number, at, serial, ordinal, outcome, reasons, channel, place, digest, policy = fact[:10]
+    return Verification(
+        id=VerificationId(number),
         recorded_at=from_micros(at),
         channel=channel,
         outcome=Outcome(outcome),
@@ -108,26 +140,21 @@ def _find_record(
         place=place or "",
         policy=policy,
     )
-    asked_by_reader = caller is not None and caller == _reference(db, reader_token)
-    batch = catalogue.batch_of(serial) if serial is not None else None
-    minimal = batch is not None and batch.product.brand.disclosure is Disclosure.MINIMAL
-    if batch is None or (minimal and verification.outcome in UNDISCLOSED):
+
+
+def _record(verification: Verification, catalogue: Catalogue, *, asked_by_reader: bool) -> Record:
+    """Return a fact as its reader may see it, but for what the label's history holds."""
+    batch = catalogue.batch_of(verification.serial) if verification.serial is not None else None
+    disclosure = batch.product.brand.disclosure if batch is not None else Disclosure.FULL
+    if batch is None or (disclosure is Disclosure.MINIMAL and verification.outcome in UNDISCLOSED):
         return Record(verification=verification, announced=Outcome.NOT_FOUND, asked_by_reader=asked_by_reader)
-    first, own_first_at = None, None
-    if ordinal is not None:
-        histories.catch_up(_last_id(db))
-        histories.load([(serial, caller)])
-        first = histories.first_of(serial, caller)
-        own_first_at = histories.own_first_at(serial, caller) if own_ordinal > 1 else None
     return Record(
         verification=verification,
         announced=verification.outcome,
         asked_by_reader=asked_by_reader,
         label=batch.summary,
-        ordinal=ordinal,
-        first=first,
-        own_first_at=own_first_at,
-        reasons=announced_reasons(verification.reasons, batch.product.brand.disclosure),
+        ordinal=verification.ordinal,
+        reasons=announced_reasons(verification.reasons, disclosure),
     )
 
 

@@ -17,6 +17,7 @@ CREATE TABLE recall_watch (
     UNIQUE (batch, token)
 ) STRICT;
 CREATE INDEX recall_watch_of ON recall_watch (token);
+CREATE INDEX recall_watch_at ON recall_watch (at);
 
 -- What a report says in writing, sealed; it goes after 90 days, as recordings do. One report a caller and check.
 ALTER TABLE report ADD COLUMN sealed BLOB;
