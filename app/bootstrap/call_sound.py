@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from app.bootstrap.sound_player import SoundPlayer
 from app.core.errors import FileUnwritable, Undecodable
 from app.speech.sound import RATE_HZ, write_wav
 
@@ -24,6 +25,7 @@ class CallSound:
 
     def __init__(self) -> None:
         self._samples: array[int] = array("h")
+        self._taken = 0
 
     @property
     def length_ms(self) -> int:
@@ -46,10 +48,17 @@ class CallSound:
 
     def save(self, path: Path) -> None:
         """Write it as one WAV file. Blocking. Raises ``FileUnwritable``."""
-        try:
-            write_wav(path, self._samples)
-        except OSError as error:
-            raise FileUnwritable(f"The call cannot be saved to {path}: {error.strerror}.") from error
+        _write(path, self._samples)
+
+    def save_latest(self, path: Path) -> int:
+        """Write what came since the last time as a WAV file of its own, and return how many milliseconds that plays.
+
+        Blocking. Raises ``FileUnwritable``.
+        """
+        latest = self._samples[self._taken :]
+        self._taken = len(self._samples)
+        _write(path, latest)
+        return len(latest) * 1000 // RATE_HZ
 
     @staticmethod
     def read_clip(body: bytes) -> array[int]:
@@ -66,3 +75,36 @@ class CallSound:
         if sys.byteorder == "big":
             samples.byteswap()
         return samples
+
+
+def _write(path: Path, samples: array[int]) -> None:
+    try:
+        write_wav(path, samples)
+    except OSError as error:
+        raise FileUnwritable(f"The call cannot be saved to {path}: {error.strerror}.") from error
+
+
+class CallSpeaker:
+    """Lets a call be heard as it goes, each turn as one sound."""
+
+    def __init__(self, sound: CallSound, player: SoundPlayer, folder: Path) -> None:
+        self._sound = sound
+        self._player = player
+        self._folder = folder
+        self._turns = 0
+
+    def play_turn(self) -> None:
+        """Begin to play what was said since the last turn, and return at once."""
+        self._turns += 1
+        file = self._folder / f"turn-{self._turns:02d}.wav"
+        length_ms = self._sound.save_latest(file)
+        if length_ms:
+            self._player.start(file, length_ms=length_ms)
+
+    def finish(self) -> bool:
+        """Wait until the turn was played; False where the player could not play it."""
+        return self._player.finish() == 0
+
+    def stop(self) -> None:
+        """Fall silent, as at a key pressed."""
+        self._player.stop()

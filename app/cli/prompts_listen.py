@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.context import add_json, settings_of
@@ -29,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print where the clip is, how long and how loud, and play it on a terminal that has `aplay`."""
+    """Print where the clip is, how long and how loud, and play it on a terminal where there is a player."""
     from app.speech.sound import measure, read_samples
 
     clip, sentence = asyncio.run(_find(settings_of(arguments), arguments.key, arguments.locale))
@@ -52,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{clip.duration_ms} ms, peak {level.peak_dbfs:.1f} dBFS, {level.rms_dbfs:.1f} dBFS on average"
     )
     sys.stdout.flush()
-    _play(clip.path)
+    _play(clip)
     return 0
 
 
@@ -72,7 +69,10 @@ async def _find(settings: Settings, key: str, locale: str) -> tuple[Clip, str]:
     raise NotFound(f"{key} has no clip yet. Run `yanzhen prompts render`.")
 
 
-def _play(path: Path) -> None:
-    player = shutil.which("aplay")
-    if player and sys.stdout.isatty():
-        subprocess.run([player, "-q", str(path)], check=False)  # noqa: S603 - a file of ours
+def _play(clip: Clip) -> None:
+    from app.bootstrap.sound_player import find_player
+
+    player = find_player() if sys.stdout.isatty() else None
+    if player is not None:
+        player.start(clip.path, length_ms=clip.duration_ms)
+        player.finish()

@@ -7,7 +7,9 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from app.cli.context import add_json, settings_of
@@ -16,6 +18,7 @@ from app.cli.output import write_json, write_line, write_notice
 from app.core.errors import FileUnwritable
 
 if TYPE_CHECKING:
+    from app.bootstrap.call_sound import CallSpeaker
     from app.bootstrap.simulated_call import Heard, SimulatedCall, Waiting
 
 Press = Callable[["Waiting"], "str | None"]
@@ -46,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="FILE", help="write everything that is said as a WAV file"
     )
+    parser.add_argument(
+        "--play",
+        action="store_true",
+        help="let the call be heard as it goes, by aplay, paplay, afplay or ffplay, whichever is there; "
+        "keys cut it short",
+    )
     parser.add_argument("--url", default="", help="where the server listens (http://127.0.0.1 and the port)")
     parser.add_argument("--port", type=int, help="port the server listens on (8315)")
     parser.add_argument("--public-url", metavar="URL", help="the server's public address, which is signed")
@@ -54,16 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Call the server, print what is said, press keys, and hang up when the service does or the input ends."""
+    from app.bootstrap.call_sound import CallSpeaker
     from app.bootstrap.simulated_call import open_call
+    from app.bootstrap.sound_player import require_player
 
     settings = settings_of(arguments)
     save: Path | None = arguments.save
     if save is not None and not save.resolve().parent.is_dir():
         raise FileUnwritable(f"There is no folder for {save}. Make it first.")
+    player = require_player() if arguments.play else None
     spoken = not arguments.json
     press = _reader(ask=spoken) if arguments.keys is None else _script(arguments.keys, show=spoken)
     # one loop in pieces, so that a line is awaited outside it and Ctrl-C ends the waiting at once
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, ExitStack() as parts:
         call = runner.run(
             open_call(
                 settings,
@@ -73,18 +85,46 @@ def run(arguments: argparse.Namespace) -> int:
                 transfers=arguments.transfer,
             )
         )
-        try:
-            turns = _converse(runner, call, press, spoken=spoken)
-        finally:
-            runner.run(call.close())
+        parts.callback(lambda: runner.run(call.close()))
+        ear = _Ear(None, patient=True)
+        if player is not None:
+            folder = Path(parts.enter_context(TemporaryDirectory(prefix="yanzhen-call-")))
+            parts.callback(player.stop)
+            # keys that are there already would cut every turn off before a word of it
+            patient = arguments.keys is not None or not sys.stdin.isatty()
+            ear = _Ear(CallSpeaker(call.sound, player, folder), patient=patient)
+        turns = _converse(runner, call, press, ear, spoken=spoken)
     if save is not None:
         call.sound.save(save)
     _report(call, turns, save, as_json=arguments.json)
     return 0
 
 
+class _Ear:
+    """What the person calling hears: each turn, or nothing where there is no speaker. ``patient`` hears turns out."""
+
+    def __init__(self, speaker: CallSpeaker | None, *, patient: bool) -> None:
+        self._speaker = speaker
+        self._patient = patient
+        self._told = False
+
+    def listen(self, *, is_last: bool) -> None:
+        """Let the turn be heard; to its end where nobody could press a key meanwhile."""
+        if self._speaker is None:
+            return
+        self._speaker.play_turn()
+        if (self._patient or is_last) and not self._speaker.finish() and not self._told:
+            self._told = True
+            write_notice("The player could not play it; the call goes on. --save FILE keeps what is said.")
+
+    def interrupt(self) -> None:
+        """Cut the turn short by a key."""
+        if self._speaker is not None:
+            self._speaker.stop()
+
+
 def _converse(
-    runner: asyncio.Runner, call: SimulatedCall, press: Press, *, spoken: bool
+    runner: asyncio.Runner, call: SimulatedCall, press: Press, ear: _Ear, *, spoken: bool
 ) -> list[dict[str, Any]]:
     """Live through the call and return its turns as JSON has them."""
     turns: list[dict[str, Any]] = []
@@ -95,9 +135,11 @@ def _converse(
         turns.append(_turn(heard))
         if spoken:
             _show(heard)
+        ear.listen(is_last=heard.waiting is None)
         if heard.waiting is None:
             return turns
         keys = press(heard.waiting)
+        ear.interrupt()
         turns[-1]["pressed"] = keys
         if keys is None:
             return turns

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import sys
 import wave
 from array import array
 from collections.abc import Iterator
@@ -154,6 +156,98 @@ def test_the_whole_call_is_saved_as_one_sound(demonstration: Demonstration, tmp_
     assert not level.clipped
     printed = demonstration.shell.run(*demonstration.words("--keys", "", "--save", file)).stdout
     assert re.search(r"^Saved .*call\.wav: \d+\.\d s\.$", printed, re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """A player that is a real program: it notes how it was called, and keeps what it was given."""
+
+    folder: Path
+
+    def install(self, name: str, *, exit_code: int = 0) -> None:
+        program = self.folder / name
+        kept = str(self.folder / "played")
+        program.write_text(
+            f"""#!{sys.executable}
+import json, pathlib, sys
+*_, file = sys.argv
+sound = {{"wav": pathlib.Path(file).read_bytes().hex(), "input": sys.stdin.read(), "argv": sys.argv}}
+with open({kept!r}, "a") as kept:
+    kept.write(json.dumps(sound) + "\\n")
+sys.exit({exit_code})
+"""
+        )
+        program.chmod(0o755)
+
+    @property
+    def played(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "played").read_text().splitlines()]
+
+    @property
+    def sounds(self) -> list[bytes]:
+        """The samples of each sound played."""
+        sounds = []
+        for sound in self.played:
+            with wave.open(io.BytesIO(bytes.fromhex(sound["wav"]))) as file:
+                sounds.append(file.readframes(file.getnframes()))
+        return sounds
+
+
+@pytest.fixture
+def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Player:
+    """No player at all, until one is installed."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return Player(folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("aplay", ["-q"]),
+        ("paplay", []),
+        ("afplay", []),
+        ("ffplay", ["-nodisp", "-autoexit", "-loglevel", "error"]),
+    ],
+)
+def test_a_call_is_heard_turn_by_turn(
+    demonstration: Demonstration, player: Player, tmp_path: Path, name: str, flags: list[str]
+) -> None:
+    player.install(name)
+    file = tmp_path / "call of mine; ls.wav"
+    call = demonstration.call("", "--withheld", "--play", "--save", file)
+    assert [sound["argv"][1:-1] for sound in player.played] == [flags] * len(call["turns"])
+    assert {Path(sound["argv"][0]).name for sound in player.played} == {name}
+    assert {sound["input"] for sound in player.played} == {""}, "keys are for the call"
+    with wave.open(str(file)) as whole:
+        assert b"".join(player.sounds) == whole.readframes(whole.getnframes())
+    assert not any(Path(sound["argv"][-1]).exists() for sound in player.played)
+
+
+def test_keys_from_a_pipe_do_not_cut_the_turns_off(
+    demonstration: Demonstration, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player.install("aplay")
+    player.install("ffplay")
+    monkeypatch.setattr("sys.stdin", io.StringIO("9#\n"))
+    demonstration.shell.run(*demonstration.words("--from", "+8613800000007", "--play"))
+    assert [Path(sound["argv"][0]).name for sound in player.played] == ["aplay", "aplay"]
+
+
+def test_a_player_that_fails_ends_no_call(demonstration: Demonstration, player: Player) -> None:
+    player.install("paplay", exit_code=1)
+    heard = demonstration.shell.run(*demonstration.words("--keys", "", "--withheld", "--play"))
+    assert "The call is over: 3 turns" in heard.stdout
+    assert heard.stderr.count("could not play it") == 1
+
+
+def test_without_a_player_nobody_is_called(demonstration: Demonstration, player: Player) -> None:
+    refused = demonstration.shell.run(*demonstration.words("--keys", "", "--play"), expect=1)
+    assert "aplay, paplay, afplay, ffplay" in refused.stderr
+    assert "--save" in refused.stderr
+    assert not refused.stdout
+    assert list(player.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
