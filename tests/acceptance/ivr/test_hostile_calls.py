@@ -231,6 +231,23 @@ async def test_a_late_copy_of_a_turn_changes_nothing(phone: Telephone, hotline: 
     assert [(fact.outcome, fact.ordinal) for fact in hotline.facts(before)] == [("first", 1)] * 2
 
 
+async def test_a_slip_that_is_called_back_often_is_counted_once(phone: Telephone, hotline: Hotline) -> None:
+    """It leaves no record; were each callback a query, this caller would meet the limit of wrong codes."""
+    before, code = len(hotline.facts()), hotline.take()
+    call = await phone.call(new_caller("zh-CN"))
+    address, form = call.action, {"Digits": with_digit(with_digit(code, 2), 11), "FinishedOnKey": ""}
+    at_once = await asyncio.gather(*(call.ask(address, form, times=1) for _ in range(4)))
+    assert len({answer.body for answer in at_once}) == 1
+    assert (await call.ask(address, form, times=4)).body == at_once[0].body
+    await call.follow(address, form)
+    assert call.document == at_once[0].body
+    assert outcomes(hotline.facts(before)) == []
+    await call.keys(code)
+    assert says(call, FIRST)
+    assert (await call.ask(address, form)).body == at_once[0].body, "a late copy"
+    assert outcomes(hotline.facts(before)) == ["first"]
+
+
 async def test_the_state_of_one_call_is_no_good_in_another(phone: Telephone, hotline: Hotline) -> None:
     before = len(hotline.facts())
     one, other = [await phone.call(new_caller("zh-CN")) for _ in range(2)]

@@ -44,8 +44,8 @@ async def never(*_: object) -> Never:
     raise AssertionError("nobody sets the event")
 
 
-async def post(service: SampleService, code: str, **headers: str) -> OutboundResponse:
-    request = InboundRequest(
+def asked(service: SampleService, code: str, **headers: str) -> InboundRequest:
+    return InboundRequest(
         method="POST",
         route="/api/v1/verifications",
         path="/api/v1/verifications",
@@ -54,7 +54,10 @@ async def post(service: SampleService, code: str, **headers: str) -> OutboundRes
         remote="192.0.2.7",
         received_at=service.clock.now(),
     )
-    return await service.pipeline.carry(QuickApi(service.context), request)
+
+
+async def post(service: SampleService, code: str, **headers: str) -> OutboundResponse:
+    return await service.pipeline.carry(QuickApi(service.context), asked(service, code, **headers))
 
 
 async def test_a_record_that_does_not_answer_does_not_hold_a_retry(
@@ -98,6 +101,41 @@ async def test_every_reading_of_a_text_is_a_guess(service: SampleService, thrott
     throttle.wrong.clear()
     await post(service, shifted)
     assert len(throttle.wrong) == len(_readings(service, shifted)) - 1
+
+
+async def test_no_answer_is_never_the_answer_of_a_retry(service: SampleService) -> None:
+    slip = service.code()[:-3]
+    service.store.down = True
+    assert (await post(service, slip, **{"idempotency-key": "one"})).status == 503
+    service.store.down = False
+    answer = await post(service, slip, **{"idempotency-key": "one"})
+    assert orjson.loads(answer.body)["outcome"] == "mistyped"
+    service.store.down = True
+    assert await post(service, slip, **{"idempotency-key": "one"}) == answer, "it was said before"
+    assert [duplicate for _, _, duplicate in service.journal.answers] == [False, False, True]
+
+
+async def test_without_an_id_every_request_is_a_query(service: SampleService, throttle: OpenThrottle) -> None:
+    slip = service.code()[:-3]
+    for _ in range(2):
+        await post(service, slip)
+    assert len(throttle.asked) == 2
+    assert [duplicate for _, _, duplicate in service.journal.answers] == [False, False]
+
+
+async def test_the_deliveries_left_are_answered_when_the_first_is_cut_off(
+    service: SampleService, throttle: OpenThrottle
+) -> None:
+    service.store.hold()
+    pipeline, api = service.pipeline, ApiAdapter(service.context)
+    request = asked(service, service.code(), **{"idempotency-key": "one"})
+    first, second = (asyncio.create_task(pipeline.carry(api, request)) for _ in range(2))
+    await service.store.check()
+    first.cancel()
+    await asyncio.wait({first})
+    service.store.release()
+    assert orjson.loads((await second).body)["outcome"] == "first"
+    assert len(service.store.facts) == 1
 
 
 def _readings(service: SampleService, text: str) -> tuple[Code, ...]:
