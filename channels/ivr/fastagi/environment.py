@@ -114,7 +114,7 @@ def _read(lines: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _asked(script: str) -> dict[str, list[str]]:
-    """Return what the address asks for behind its ``?``. A number that was dialled can stand in it, so it is bounded."""
+    """Return what the address asks for behind its ``?``; bounded, since the number that was dialled can stand in it."""
     try:
         return parse_qs(script.partition("?")[2], max_num_fields=MOST_LINES)
     except ValueError as broken:

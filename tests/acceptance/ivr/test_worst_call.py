@@ -1,25 +1,38 @@
-"""How long a caller must listen: to the answer of a good first call, and on the longest way there is.
+"""How long a caller must listen: to the answer of a good first call, and up to the hang-up on the longest way there is.
 
-Counted are the seconds of clips that are played until the answer has been said, as somebody hears it who never
-interrupts; the menu and the goodbye come after it.
+Counted are the seconds of clips that are played to somebody who never interrupts. Longest are names, dates, counts and
+service lines; the way is walked with the real service, and the dialogue is searched for a longer one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.speech.phrasing import WHOLE_YEARS
+from app.speech.spoken import Name, Phrase
+from channels.ivr.actions import Speak
+from channels.ivr.events import Answered, Keys, Silence
+from channels.ivr.exploring import longest_listening
+from channels.ivr.rules import Rules
 from channels.wording.locales import LOCALES
+from channels.wording.reply import Wording
+from channels.wording.variants import Variant
 from tests.acceptance.ivr.callbacks import Conversation, Heard, Telephone, seconds
-from tests.acceptance.ivr.history import OLD_CALLERS, Past
+from tests.acceptance.ivr.history import MANY, OLD_CALLERS, Past
 from tests.acceptance.ivr.hotline import Hotline
 from tests.acceptance.ivr.test_answers_heard import new_caller, until_the_end, with_digit, with_swap
+from tests.unit.wording.verdicts import LONGEST_LABEL, verdict_of
 
 GREETING_S = 5.0
 FIRST_MATCH_S = 40.0
-WORST_S = 90.0
+WORST_S = 90.0  # of all that is played, the menu and the goodbye too
+ZONE = "Asia/Shanghai"
 MENU = ("menu.repeat", "menu.another", "menu.report", "menu.operator")
 # Three slips of one code, each the longest hint of its kind; three that cannot be located would end the call.
 SLIPS: dict[str, Callable[[str, int], str]] = {
@@ -59,22 +72,76 @@ async def test_a_first_match_is_known_soon(phone: Telephone, hotline: Hotline, l
 async def test_the_longest_way_to_the_longest_answer(
     phone: Telephone, past: Past, tmp_path: Path, slips: tuple[str, ...], locale: str
 ) -> None:
-    """Say nothing, pause within the code, slip three times, and then hear of a label with a long history."""
+    """Before each entry say nothing, within it pause; slip three times, then hear of a label with a long history."""
     code = past.codes[locale, "many"]
     call = await phone.call(OLD_CALLERS[locale], repeats=False)  # which has twenty queries an hour
-    await call.silence()
-    for time, kind in enumerate(slips):
-        wrong = SLIPS[kind](code, time)
-        if not time:
-            await call.keys(wrong[:9])
-            wrong = wrong[9:]
-        await call.keys(wrong)
-    await call.keys(code)
+    for entry in (*(SLIPS[kind](code, time) for time, kind in enumerate(slips)), code):
+        await call.silence()
+        await call.keys(entry[:9])
+        await call.keys(entry[9:])
     assert past.hotline.facts()[-1].outcome == "over_limit"
     assert past.hotline.sha("verdict.own_first", locale) in call.last
     await until_the_end(call)
     call.save(tmp_path / "worst.wav")
-    assert until_answered_s(call, past.hotline, locale) <= WORST_S
+    assert past.hotline.sha("goodbye", locale) in call.last
+    assert clips_s(call.played) <= WORST_S
+
+
+def phrase_s(hotline: Hotline, locale: str, item: Phrase | Name) -> float:
+    clip = hotline.clips.find(item, locale)
+    assert clip is not None, item
+    return clip.duration_ms / 1000
+
+
+def longest_moment(hotline: Hotline, locale: str) -> datetime:
+    """Return the moment that takes longest to say."""
+    parts = {
+        "year": WHOLE_YEARS,
+        "month": range(1, 13),
+        "day": range(1, 29),
+        "hour": range(24),
+        "minute": range(1, 60),
+    }
+
+    def lasting(name: str, number: int) -> float:
+        return phrase_s(hotline, locale, Phrase(key=f"{name}.{number}"))
+
+    longest = {
+        name: max(numbers, key=lambda number: lasting(name, number)) for name, numbers in parts.items()
+    }
+    return datetime(**longest, tzinfo=ZoneInfo(ZONE))
+
+
+def longest_answers(hotline: Hotline, wording: Wording, locale: str) -> Iterator[Answered]:
+    """Yield every answer with the longest facts there are."""
+    at = longest_moment(hotline, locale)
+    for variant in Variant:
+        verdict = verdict_of(variant, label=LONGEST_LABEL, ordinal=MANY)
+        verdict = replace(
+            verdict,
+            first=replace(verdict.first, at=at) if verdict.first else None,
+            own_first_at=at if verdict.own_first_at else None,
+        )
+        yield Answered(verdict=verdict, spoken=wording.reply(verdict, locale).spoken)
+
+
+@pytest.mark.parametrize("operator", [True, False])
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_way_through_the_dialogue_is_longer(hotline: Hotline, locale: str, operator: bool) -> None:
+    """Whatever the slips and the answer, with a silence before every entry and a pause where it adds words."""
+    wording = Wording.load(ZONE)
+    rules = Rules(wording=wording, lengths=frozenset({20}), operator=operator, recording=True)
+
+    def lasting(speech: Speak) -> float:
+        items = (item for item in speech.spoken if isinstance(item, Phrase | Name))
+        return sum(phrase_s(hotline, speech.locale, item) for item in items)
+
+    answers = tuple(longest_answers(hotline, wording, locale))
+    longest_s, way = longest_listening(rules, locale, answers, lasting, digits="12345678901234567890")
+    assert longest_s <= WORST_S
+    assert sum(isinstance(event, Answered) for event in way) == 4
+    assert sum(isinstance(event, Silence) for event in way) == 5
+    assert isinstance(way[-2], Answered | Keys)
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -18,9 +18,10 @@ from app.speech.spoken import Phrase
 from channels.ivr.actions import Gather, HangUp, Record, Speak, Transfer, Verify
 from channels.ivr.dialogue import step
 from channels.ivr.events import Answered, HungUp, Keys, Recorded, Silence, Started, TransferFailed
-from channels.ivr.exploring import Transition, alike, explore
+from channels.ivr.exploring import ANSWER, Transition, alike, explore, longest_listening, verdicts
 from channels.ivr.rules import Rules
 from channels.ivr.states import State, StateName
+from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 
 # what a line can do (operator, recording, brand lines): everything, nothing, each alone
@@ -37,6 +38,9 @@ MAX_TOKEN_BYTES = 120
 SILENT_STEPS = 4  # a paused code: checked, hinted at, asked for once more, goodbye
 # A step may speak: the moment without ears, the answer, a limit or what failed, the menu.
 MAX_SPEECHES = 3
+MOST_PHRASES = (
+    47  # of a call for one code with three slips, the digits of the read-back and answers as one apart
+)
 MAX_PHRASES = 8  # beside the digits of a read-back, at most one more than the longest code
 
 
@@ -165,6 +169,29 @@ def test_what_one_step_says_is_bounded() -> None:
         digits = [key for key in phrases if key.startswith("digit.")]
         assert len(phrases) - len(digits) <= MAX_PHRASES
         assert len(digits) <= LONGEST + 1
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_a_call_says_is_bounded(line: tuple[bool, bool, bool], locale: str) -> None:
+    """Somebody who asks for one code and nothing else; the seconds are held to in the acceptance tests."""
+    operator, recording, brand_lines = line
+    rules = Rules(
+        wording=wording(), lengths=LENGTHS, operator=operator, recording=recording, brand_lines=brand_lines
+    )
+    answers = tuple(Answered(verdict=verdict, spoken=(ANSWER,)) for verdict in verdicts())
+
+    def phrases(speech: Speak) -> int:
+        return sum(isinstance(item, Phrase) for item in speech.spoken)
+
+    most, way = longest_listening(rules, locale, answers, phrases, digits="1" * LONGEST)
+    assert most <= MOST_PHRASES
+    assert sum(isinstance(event, Answered) for event in way) == 4
+    state, said = State(), 0
+    for event in way:
+        state, actions = step(state, event, rules)
+        said += sum(phrases(action) for action in actions if isinstance(action, Speak))
+    assert (state.name, said) == (StateName.ENDED, most)
 
 
 def test_every_call_is_bounded() -> None:
