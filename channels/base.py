@@ -24,8 +24,8 @@ from app.core.ports.places import Places
 from app.core.ports.spending import Spend as Spend  # noqa: PLC0414 - for the channels
 from app.core.ports.spending import Spending as Spending  # noqa: PLC0414 - for the channels
 from channels.turns import Turn
+from channels.wording.forms import TextForm as TextForm  # noqa: PLC0414 - for the channels
 from channels.wording.reply import Reply, Wording
-from channels.wording.reply import TextForm as TextForm  # noqa: PLC0414 - for the channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

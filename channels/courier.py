@@ -6,8 +6,9 @@ A provider that cannot be asked gets it a second time and never a third, so one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from app.core.errors import StoreUnavailable
@@ -19,6 +20,7 @@ from app.core.ports.outbox import Outbox
 from channels.abilities import Deferred, NotSent, OutgoingText, Rejected, Sender, Unknown
 from channels.asking import Asking
 from channels.turns import ThrottleSubject
+from channels.wording.forms import TextForm
 from channels.wording.reply import Wording
 
 AT_ONCE: Final = 32
@@ -32,7 +34,7 @@ _MOST_DOUBTS: Final = 2
 
 
 class Courier:
-    """Delivers until it is stopped; made for one event loop."""
+    """Delivers until it is stopped; made for one event loop. ``forms`` holds the form of text of each channel."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Courier:
         senders: Iterable[Sender],
         journal: Journal,
         clock: Clock,
+        forms: Mapping[str, TextForm] = MappingProxyType({}),
     ) -> None:
         self._outbox = outbox
         self._asking = asking
@@ -50,6 +53,7 @@ class Courier:
         self._senders = {sender.name: sender for sender in senders}
         self._journal = journal
         self._clock = clock
+        self._forms = forms
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -122,7 +126,8 @@ class Courier:
         age = now - reply.owed_at
         if verdict.outcome is Outcome.UNAVAILABLE and age < _ANSWER_WITHIN:
             return PutOff(until=now + max(timedelta(seconds=2), age / 4))
-        return Worded(text=self._wording.reply(verdict, question.locale, more_codes=reply.more_codes).short)
+        worded = self._wording.reply(verdict, question.locale, more_codes=reply.more_codes)
+        return Worded(text=worded.text(self._forms.get(question.channel, TextForm.SHORT)))
 
     async def _send(self, reply: OwedReply) -> Settlement:
         now = self._clock.now()

@@ -20,14 +20,23 @@ from app.core.ports.journal import Journal
 from app.core.ports.outbox import Outbox
 from app.core.ports.spending import Spend, Spending
 from channels.asking import Asking
+from channels.base import ChannelManifest, TextForm
 from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
 from channels.wording.notices import NoticeWords
-from channels.wording.reply import Wording
+from channels.wording.reply import Reply, Wording
 
 _DAY: Final = timedelta(days=1)
 _TOLD_ONCE_IN: Final = timedelta(hours=1)  # every refusal passes in minutes, and each would be told anew
-_OWE_WITHIN_S: Final = 3.0
+_NOTICES: Final = {words.value: words for words in NoticeWords} | {
+    "opt_out": NoticeWords.OPTED_OUT,
+    "opt_in": NoticeWords.OPTED_IN,
+}
+_ONCE_A_DAY: Final = {
+    NoticeWords.HELP: NoticeKind.HELP,
+    NoticeWords.WELCOME: NoticeKind.WELCOME,
+    NoticeWords.OPTED_OUT: NoticeKind.OPTED_OUT,
+}
 _LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
 
 
@@ -41,6 +50,17 @@ class _Ids:
     @property
     def both(self) -> tuple[bytes, ...]:
         return (self.key,) if self.alias is None else (self.key, self.alias)
+
+
+@value
+class Saying:
+    """What the response says: ``text``, "" for nothing, made of ``reply`` where it is an answer."""
+
+    text: str = ""
+    reply: Reply | None = None
+
+
+_NOTHING: Final = Saying()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,35 +93,27 @@ class Messages:
         self._journal = journal
         self._clock = clock
         self._nudge = nudge
-        self._answering: Once[str] = Once()
+        self._answering: Once[Saying] = Once()
         self._owing: Once[bool] = Once()
-        self._said = Said()
+        self._said: Said[Saying] = Said()
 
-    async def answer(self, channel: str, turn: CodeSubmitted | CommandGiven, *, deadline_ms: int) -> str:
-        """Return the text to say in the response, "" to say nothing there.
+    async def answer(self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven) -> Saying:
+        """Return what to say in the response.
 
         Raises ``StoreUnavailable`` where nothing could be kept and the provider must deliver the message again.
         """
         envelope = turn.envelope
         if envelope is None:
             raise TypeError("only a message with its envelope can be answered here")
-        engine, alias = self._asking.engine, None
+        engine, channel, alias = self._asking.engine, manifest.name, None
         if envelope.alias_id is not None:
             alias = engine.message_key(channel, envelope.account, envelope.alias_id)
         ids = _Ids(key=engine.message_key(channel, envelope.account, envelope.message_id), alias=alias)
-        return await self._answering.share(
-            ids.both, lambda: self._answer(channel, turn, envelope, ids, deadline_ms=deadline_ms)
-        )
+        return await self._answering.share(ids.both, lambda: self._answer(manifest, turn, envelope, ids))
 
     async def _answer(
-        self,
-        channel: str,
-        turn: CodeSubmitted | CommandGiven,
-        envelope: Envelope,
-        ids: _Ids,
-        *,
-        deadline_ms: int,
-    ) -> str:
+        self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven, envelope: Envelope, ids: _Ids
+    ) -> Saying:
         try:
             known = await self._correspondence.find(envelope.caller, now=self._clock.now())
         except StoreUnavailable:
@@ -109,20 +121,21 @@ class Messages:
                 raise
             known = Correspondent()
         if isinstance(turn, CommandGiven):
-            text = await self._obey(channel, turn, envelope, ids, known)
+            saying = await self._obey(manifest, turn, envelope, ids, known)
         else:
-            locale = turn.chosen_locale or known.locale or turn.request.locale
-            turn = replace(turn, request=replace(turn.request, locale=locale))
-            text = await self._verify(channel, turn, envelope, ids, known, deadline_ms)
-        if not text or envelope.in_band:
-            return text
+            request = turn.request
+            locale = turn.chosen_locale or known.locale or request.locale
+            turn = replace(turn, request=replace(request, locale=locale, place=request.place or known.place))
+            saying = await self._verify(manifest, turn, envelope, ids, known)
+        if not saying.text or envelope.in_band:
+            return saying
         if envelope.address is None:
-            self._journal.counted("no_way_back", channel)
+            self._journal.counted("no_way_back", manifest.name)
         elif await self._outbox.owe(
-            ids.key, envelope.address, text=text, alias=ids.alias, now=self._clock.now()
+            ids.key, envelope.address, text=saying.text, alias=ids.alias, now=self._clock.now()
         ):
             self._nudge()
-        return ""
+        return _NOTHING
 
     async def note_delivery(self, channel: str, report: DeliveryReport) -> None:
         """Note what became of a pushed reply. Raises ``StoreUnavailable``."""
@@ -139,17 +152,16 @@ class Messages:
 
     async def _verify(
         self,
-        channel: str,
+        manifest: ChannelManifest,
         turn: CodeSubmitted,
         envelope: Envelope,
         ids: _Ids,
         known: Correspondent,
-        deadline_ms: int,
-    ) -> str:
-        """Return the answer's text. Nothing is asked where nothing may be said: a first check must not be lost."""
+    ) -> Saying:
+        """Return the answer. Nothing is asked where nothing may be said: a first check must not be lost."""
+        channel, deadline_ms = manifest.name, manifest.deadline_ms
         if known.opted_out or envelope.quiet:
-            self._journal.counted("silent_opted_out", channel)
-            return ""
+            return self._silent("silent_opted_out", channel)
         if said := self._said.find(ids.both):
             # whatever the store can tell now, the answer must not be pushed as well
             self._journal.counted("said_again", channel)
@@ -164,53 +176,58 @@ class Messages:
                 verdict = await asking.refuse(request, admission)
         if verdict is None:
             if not self._may_spend(envelope, channel):
-                return ""
+                return _NOTHING
             left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)
             verdict = await asking.verify(request, turn.subjects, deadline_ms=max(left_ms, 1))
         asking.note(request, verdict, duplicate=duplicate, started_s=started)
         if verdict.outcome is Outcome.THROTTLED:
-            return await self._tell_limit(channel, turn, envelope, ids, verdict)
-        return await self._say(channel, turn, envelope, ids, verdict)
+            return await self._tell_limit(manifest, turn, envelope, ids, verdict)
+        return await self._say(manifest, turn, envelope, ids, verdict)
 
     async def _tell_limit(
-        self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
-    ) -> str:
+        self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
+    ) -> Saying:
         """Say politely that a limit holds, once, and be silent after that."""
+        channel = manifest.name
         silence = max(timedelta(seconds=verdict.retry_after_s), _TOLD_ONCE_IN)
         if not await self._claims(envelope, NoticeKind.THROTTLED, ids.key, self._clock.now() + silence):
             return self._silent("silent_throttled", channel)
         if not envelope.in_band and await self._pushes_already(envelope, ids):
             return self._silent("silent_pushed", channel)
         if not self._may_spend(envelope, channel):
-            return ""
-        text = self._short(turn, verdict)
+            return _NOTHING
+        saying = self._word(manifest, turn, verdict)
         if envelope.in_band:
-            self._said.note(ids.both, text)
-        return text
+            self._said.note(ids.both, saying)
+        return saying
 
     async def _say(
-        self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
-    ) -> str:
-        """Return the verdict's text, or "" where it comes later by itself."""
+        self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
+    ) -> Saying:
+        """Return the verdict in words, or nothing where it comes later by itself."""
+        channel = manifest.name
         late = verdict.outcome is Outcome.UNAVAILABLE and not _LATER.isdisjoint(verdict.reasons)
         if late or self._owing.is_under_way(ids.both):
-            if await self._owe_answer(channel, turn, envelope, ids):
-                return ""
+            if await self._owe_answer(manifest, turn, envelope, ids):
+                return _NOTHING
             if not envelope.in_band:
                 raise StoreUnavailable
-            return self._short(turn, verdict)
+            return self._word(manifest, turn, verdict)
         if not envelope.in_band or verdict.outcome is Outcome.UNAVAILABLE:
-            return self._short(turn, verdict)
+            return self._word(manifest, turn, verdict)
         if await self._pushes_already(envelope, ids):
             return self._silent("silent_pushed", channel)
-        text = self._short(turn, verdict)
-        self._said.note(ids.both, text)
-        return text
+        saying = self._word(manifest, turn, verdict)
+        self._said.note(ids.both, saying)
+        return saying
 
-    def _short(self, turn: CodeSubmitted, verdict: Verdict) -> str:
-        return self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes).short
+    def _word(self, manifest: ChannelManifest, turn: CodeSubmitted, verdict: Verdict) -> Saying:
+        reply = self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes)
+        return Saying(text=reply.text(manifest.form), reply=reply)
 
-    async def _owe_answer(self, channel: str, turn: CodeSubmitted, envelope: Envelope, ids: _Ids) -> bool:
+    async def _owe_answer(
+        self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids
+    ) -> bool:
         """Keep the question, to be answered and pushed later; True once that is committed, False if it failed.
 
         Raises ``StoreUnavailable`` where nobody knows: to say anything now could be the first of two answers.
@@ -230,7 +247,7 @@ class Messages:
             )
 
         try:
-            async with asyncio.timeout(_OWE_WITHIN_S):
+            async with asyncio.timeout(manifest.owe_ms / 1000):
                 await self._owing.share(ids.both, owe)
         except StoreUnavailable as error:
             self._journal.failed("owe_failed", error)
@@ -238,7 +255,7 @@ class Messages:
         except TimeoutError as error:
             self._journal.failed("owe_unsure", error)
             raise StoreUnavailable("The question may have been kept. Deliver the message again.") from error
-        self._journal.counted("answer_owed", channel)
+        self._journal.counted("answer_owed", manifest.name)
         self._nudge()
         return True
 
@@ -254,20 +271,16 @@ class Messages:
     # -- everything else -------------------------------------------------------------------------------------
 
     async def _obey(
-        self, channel: str, turn: CommandGiven, envelope: Envelope, ids: _Ids, known: Correspondent
-    ) -> str:
+        self,
+        manifest: ChannelManifest,
+        turn: CommandGiven,
+        envelope: Envelope,
+        ids: _Ids,
+        known: Correspondent,
+    ) -> Saying:
         """Do what a command says, and return what to say about it. An opt-out is kept whatever the limits say."""
-        now = self._clock.now()
-        locale = known.locale or turn.locale
-        changed: Change | None = None
-        words, once = NoticeWords.HELP, NoticeKind.HELP
-        if turn.kind == "opt_out":
-            changed, words, once = Change(opted_out=True), NoticeWords.OPTED_OUT, NoticeKind.OPTED_OUT
-        elif turn.kind == "opt_in":
-            changed, words = Change(opted_out=False), NoticeWords.OPTED_IN
-        elif turn.kind == "language":
-            locale = turn.argument
-            changed, words = Change(locale=locale), NoticeWords.LANGUAGE
+        now, channel = self._clock.now(), manifest.name
+        changed = _change(turn)
         if changed is not None:
             holds = await self._correspondence.change(
                 envelope.caller, changed, message_key=ids.key, alias_key=ids.alias, now=now
@@ -276,16 +289,19 @@ class Messages:
                 self._journal.counted(turn.kind, channel)
             known = holds
         if envelope.quiet or (known.opted_out and turn.kind != "opt_out"):
-            return self._silent("silent_opted_out", channel)
+            return self._silent("silent_opted_out" if known.opted_out else "silent_quiet", channel)
         if not (await self._asking.admit(envelope.subjects)).allowed:
             return self._silent("silent_throttled", channel)
-        if words in {NoticeWords.HELP, NoticeWords.OPTED_OUT} and not await self._claims(
-            envelope, once, ids.key, now + _DAY
-        ):
+        words = _NOTICES.get(turn.kind, NoticeWords.HELP)
+        once = _ONCE_A_DAY.get(words)
+        # a chat's own response costs nothing, and silence there would look like a fault
+        free = manifest.form is TextForm.CHAT and envelope.in_band
+        if once is not None and not free and not await self._claims(envelope, once, ids.key, now + _DAY):
             return self._silent("silent_told_before", channel)
         if not self._may_spend(envelope, channel):
-            return ""
-        return self._wording.notice(words, locale).short
+            return _NOTHING
+        locale = turn.argument if turn.kind == "language" else known.locale or turn.locale
+        return Saying(text=self._wording.notice(words, locale).text(manifest.form))
 
     async def _claims(self, envelope: Envelope, kind: NoticeKind, key: bytes, until: datetime) -> bool:
         try:
@@ -302,6 +318,21 @@ class Messages:
             self._journal.counted(f"silent_{spend}", channel)
         return spend is Spend.ALLOWED
 
-    def _silent(self, why: str, channel: str) -> str:
+    def _silent(self, why: str, channel: str) -> Saying:
         self._journal.counted(why, channel)
-        return ""
+        return _NOTHING
+
+
+def _change(turn: CommandGiven) -> Change | None:
+    """Return what a command changes of what is kept, None for nothing."""
+    match turn.kind:
+        case "opt_out":
+            return Change(opted_out=True)
+        case "opt_in":
+            return Change(opted_out=False)
+        case "language":
+            return Change(locale=turn.argument)
+        case "place" if turn.argument:
+            return Change(place=turn.argument)
+        case _:
+            return None

@@ -78,21 +78,21 @@ class Together(Generic[T]):
             mine.set_result(found)
 
 
-class Said:
+class Said(Generic[T]):
     """What responses said lately, by message; the oldest of more than ``most`` keys goes first."""
 
     def __init__(self, *, most: int = _MOST_SAID) -> None:
         self._most = most
-        self._texts: OrderedDict[bytes, str] = OrderedDict()
+        self._kept: OrderedDict[bytes, T] = OrderedDict()
 
-    def note(self, keys: Sequence[bytes], text: str) -> None:
+    def note(self, keys: Sequence[bytes], said: T) -> None:
         """Remember what the response to a message says."""
         for key in keys:
-            self._texts[key] = text
-            self._texts.move_to_end(key)
-        while len(self._texts) > self._most:
-            self._texts.popitem(last=False)
+            self._kept[key] = said
+            self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
 
-    def find(self, keys: Sequence[bytes]) -> str:
-        """Return what the response to this message said, "" where none is remembered."""
-        return next((self._texts[key] for key in keys if key in self._texts), "")
+    def find(self, keys: Sequence[bytes]) -> T | None:
+        """Return what the response to this message said, None where none is remembered."""
+        return next((self._kept[key] for key in keys if key in self._kept), None)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+from contextlib import suppress
+from typing import cast
 
-from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable, YanzhenError
+from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
 from app.core.model.verdict import Outcome, Verdict
-from app.core.ports.call_records import CallRecords
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
-from app.core.ports.reports import Reports
-from channels.abilities import MessageChannel
+from channels.abilities import ErrandChannel, ErrandFailed, MessageChannel
 from channels.asking import Asking
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
-from channels.messages import Messages
+from channels.follow_up import FollowUp
+from channels.messages import Messages, Saying
 from channels.once import Together
 from channels.turns import (
     CallNoted,
     CodeSubmitted,
     CommandGiven,
     DeliveryReport,
+    Errand,
+    HistoryOpened,
     Ignored,
     RecordOpened,
     ReportMade,
@@ -28,8 +30,6 @@ from channels.turns import (
     Turn,
 )
 from channels.wording.reply import Wording
-
-_NOTED_WITHIN_S: Final = 1.0  # a caller is waiting, and nothing of the answer depends on the note
 
 
 class Pipeline:
@@ -40,16 +40,14 @@ class Pipeline:
         *,
         asking: Asking,
         messages: Messages,
-        reports: Reports,
-        calls: CallRecords,
+        follow_up: FollowUp,
         wording: Wording,
         journal: Journal,
         clock: Clock,
     ) -> None:
         self._asking = asking
         self._messages = messages
-        self._reports = reports
-        self._calls = calls
+        self._follow_up = follow_up
         self._wording = wording
         self._journal = journal
         self._clock = clock
@@ -71,16 +69,28 @@ class Pipeline:
             verdict = await self._answer(adapter, turn)
             reply = self._wording.reply(verdict, turn.request.locale, more_codes=turn.more_codes)
             return adapter.encode(inbound, turn, reply)
-        if isinstance(turn, RecordOpened):
-            return await self._show(adapter, inbound, turn)
         if isinstance(turn, Several) or _is_message(turn):
             return await self._converse(cast(MessageChannel, adapter), inbound, turn)
-        if isinstance(turn, ReportMade):
-            return await self._keep_report(adapter, inbound, turn)
-        if isinstance(turn, CallNoted):
-            await self._note_call(channel, turn)
-        elif isinstance(turn, Ignored):
-            self._journal.counted(turn.why, channel)
+        return await self._carry_other(adapter, inbound, turn)
+
+    async def _carry_other(
+        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: Turn
+    ) -> OutboundResponse:
+        """Carry what is neither a query nor a message."""
+        channel, follow_up = adapter.manifest.name, self._follow_up
+        match turn:
+            case RecordOpened():
+                return await follow_up.show_record(adapter, inbound, turn)
+            case HistoryOpened():
+                return await follow_up.show_history(adapter, inbound, turn)
+            case ReportMade():
+                return await follow_up.keep_report(adapter, inbound, turn)
+            case Errand():
+                return await self._run_errand(cast(ErrandChannel, adapter), inbound, turn)
+            case CallNoted():
+                await follow_up.note_call(channel, turn)
+            case Ignored():
+                self._journal.counted(turn.why, channel)
         return adapter.encode(inbound, turn, None)
 
     async def _answer(self, adapter: ChannelAdapter, turn: CodeSubmitted) -> Verdict:
@@ -121,78 +131,44 @@ class Pipeline:
     def _left_ms(self, deadline_ms: int, started_s: float) -> int:
         return max(deadline_ms - int((self._clock.monotonic_s() - started_s) * 1000), 1)
 
-    async def _show(
-        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecordOpened
+    async def _run_errand(
+        self, adapter: ErrandChannel, inbound: InboundRequest, errand: Errand
     ) -> OutboundResponse:
-        record = None
-        try:
-            if turn.verification_id is not None:
-                async with asyncio.timeout(adapter.manifest.deadline_ms / 1000):
-                    record = await self._asking.engine.find_record(turn.verification_id, turn.reader.token)
-        except (StoreUnavailable, TimeoutError) as error:
-            self._journal.failed("find_record_failed", error)
-            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
-        return adapter.encode(inbound, turn, None, record)
-
-    async def _keep_report(
-        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: ReportMade
-    ) -> OutboundResponse:
-        """Keep what somebody told; they are thanked only for what is kept."""
-        channel = adapter.manifest.name
-        key = self._asking.engine.message_key(channel, turn.account, turn.message_id)
-        try:
-            await self._reports.keep(
-                channel=channel,
-                account=turn.account,
-                message_key=key,
-                recording=turn.recording,
-                at=turn.received_at,
-            )
-        except StoreUnavailable as error:
-            self._journal.failed("report_not_kept", error)
-            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, locale=turn.locale))
-        self._journal.counted("report_kept", channel)
-        return adapter.encode(inbound, turn, None)
-
-    async def _note_call(self, channel: str, turn: CallNoted) -> None:
-        """Open or close the record of a call; whatever becomes of that, the call goes on."""
-        self._journal.counted(f"call_{turn.how or 'begun'}", channel)
-        try:
-            key = self._asking.engine.message_key(channel, turn.account, turn.call_id)
-            async with asyncio.timeout(_NOTED_WITHIN_S):
-                if turn.how is None:
-                    await self._calls.open(key=key, account=turn.account, at=turn.at)
-                else:
-                    await self._calls.close(
-                        key=key, account=turn.account, how=turn.how, at=turn.at, seconds=turn.seconds
-                    )
-        except (YanzhenError, TimeoutError) as error:
-            self._journal.failed("call_not_noted", error)
+        """Ask the channel's platform, unless the limits say that this asker has asked enough."""
+        if not (await self._asking.admit(errand.subjects)).allowed:
+            return adapter.encode_errand(inbound, errand, ErrandFailed(why="throttled"))
+        result: str | ErrandFailed = ErrandFailed(why="deadline")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(adapter.manifest.deadline_ms / 1000):
+                result = await adapter.run_errand(errand)
+        if isinstance(result, ErrandFailed):
+            self._journal.counted(f"{errand.kind}_{result.why}", adapter.manifest.name)
+        return adapter.encode_errand(inbound, errand, result)
 
     async def _converse(
         self, adapter: MessageChannel, inbound: InboundRequest, turn: Turn
     ) -> OutboundResponse:
         """Answer a message, or several in the order of arrival; what cannot be kept is asked for again."""
-        channel, deadline_ms = adapter.manifest.name, adapter.manifest.deadline_ms
+        manifest = adapter.manifest
         turns = turn.turns if isinstance(turn, Several) else (turn,)
-        give_up_at = self._clock.monotonic_s() + deadline_ms / 1000
-        text = ""
+        give_up_at = self._clock.monotonic_s() + manifest.deadline_ms / 1000
+        saying = Saying()
         try:
             for one in turns:
                 if isinstance(one, Ignored):
-                    self._journal.counted(one.why, channel)
+                    self._journal.counted(one.why, manifest.name)
                     continue
                 if len(turns) > 1 and self._clock.monotonic_s() > give_up_at:
                     # delivered again, the answered ones cost one look each
                     raise StoreUnavailable("The batch took too long; the rest is asked for again.")
                 if isinstance(one, DeliveryReport):
-                    await self._messages.note_delivery(channel, one)
+                    await self._messages.note_delivery(manifest.name, one)
                 elif isinstance(one, CodeSubmitted | CommandGiven):
-                    text = await self._messages.answer(channel, one, deadline_ms=deadline_ms)
+                    saying = await self._messages.answer(manifest, one)
         except StoreUnavailable as error:
             self._journal.failed("message_not_kept", error)
             return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, cause=error))
-        return adapter.say(inbound, text)
+        return adapter.say(inbound, saying.text, saying.reply)
 
 
 def _is_message(turn: Turn) -> bool:

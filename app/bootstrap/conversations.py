@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +58,7 @@ async def open_spending(settings: Settings, storage: SqliteStorage, clock: Clock
 
 
 @asynccontextmanager
-async def conversations(service: Service, adapters: Iterable[ChannelAdapter]) -> AsyncIterator[Messages]:
+async def conversations(service: Service, adapters: Collection[ChannelAdapter]) -> AsyncIterator[Messages]:
     """Yield what answers messages, with the courier delivering and the day's spending written behind."""
     outbox = service.storage.outbox(service.sealing)
     senders = _senders(adapters)
@@ -69,6 +69,7 @@ async def conversations(service: Service, adapters: Iterable[ChannelAdapter]) ->
         senders=senders,
         journal=service.journal,
         clock=service.clock,
+        forms={adapter.manifest.name: adapter.manifest.form for adapter in adapters},
     )
     spending = service.spending
     tasks = [

@@ -50,6 +50,7 @@ from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
 from channels.asking import Asking
 from channels.base import ChannelAdapter, ChannelContext
+from channels.follow_up import FollowUp, FollowUpStores
 from channels.pipeline import Pipeline
 from channels.registry import CHANNELS, load_channels
 from channels.window import DuplicateWindow
@@ -190,8 +191,11 @@ async def _open_channels(
     pipeline = Pipeline(
         asking=asking,
         messages=messages,
-        reports=base.storage.reports(base.keys.sealing),
-        calls=base.storage.calls,
+        follow_up=FollowUp(
+            asking=asking,
+            stores=FollowUpStores(reports=base.storage.reports(base.keys.sealing), calls=base.storage.calls),
+            journal=base.journal,
+        ),
         wording=wording,
         journal=base.journal,
         clock=base.clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from app.core.model.value import value
+from channels.wording.forms import TextForm
 
 
 class NoticeWords(StrEnum):
@@ -29,3 +30,7 @@ class Notice:
     locale: str
     short: str
     chat: str
+
+    def text(self, form: TextForm) -> str:
+        """Return the notice as a text of that form."""
+        return self.short if form is TextForm.SHORT else self.chat

@@ -8,26 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.core.model.value import value
 from app.core.model.verdict import Verdict
 from app.speech.spoken import Spoken
 from channels.wording.book import Book, Meaning
+from channels.wording.forms import TextForm
 from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
 from channels.wording.notices import Notice, NoticeWords
 from channels.wording.short import ShortFacts, short_answer, short_notice
 from channels.wording.spoken import speak
 from channels.wording.values import VALUES
 from channels.wording.variants import Variant, variant_of
-
-
-class TextForm(StrEnum):
-    """How long a text may be: one segment of a text message, or a few lines in a chat."""
-
-    SHORT = "short"
-    CHAT = "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from channels.abilities import NotSent, OutgoingText
 from channels.asking import Asking
 from channels.base import ChannelAdapter
 from channels.courier import Courier
+from channels.follow_up import FollowUp, FollowUpStores
 from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
 from channels.sms.smpp.bringing import Bringing
@@ -205,8 +206,11 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
                 pipeline=Pipeline(
                     asking=asking,
                     messages=messages,
-                    reports=storage.reports(sealing),
-                    calls=storage.calls,
+                    follow_up=FollowUp(
+                        asking=asking,
+                        stores=FollowUpStores(reports=storage.reports(sealing), calls=storage.calls),
+                        journal=journal,
+                    ),
                     wording=context.wording,
                     journal=journal,
                     clock=clock,

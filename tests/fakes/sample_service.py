@@ -38,9 +38,11 @@ from channels.abilities import Sender
 from channels.asking import Asking
 from channels.base import ChannelContext
 from channels.courier import Courier
+from channels.follow_up import FollowUp, FollowUpStores
 from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
 from channels.window import DuplicateWindow
+from channels.wording.forms import TextForm
 from channels.wording.reply import Wording
 from tests.fakes.clock import FakeClock
 from tests.fakes.fake_calls import FakeCalls
@@ -165,8 +167,11 @@ class SampleService:
         return Pipeline(
             asking=asking,
             messages=messages,
-            reports=self.reports,
-            calls=self.calls,
+            follow_up=FollowUp(
+                asking=asking,
+                stores=FollowUpStores(reports=self.reports, calls=self.calls),
+                journal=journal,
+            ),
             wording=self.wording,
             journal=journal,
             clock=self.clock,
@@ -186,6 +191,7 @@ class SampleService:
             senders=senders,
             journal=self.journal,
             clock=self.clock,
+            forms={"wechat": TextForm.CHAT},
         )
 
     def code(self, batch: str = "active", number: int = 0) -> str:

@@ -32,6 +32,7 @@ from app.settings import Settings
 from channels.abilities import Sender
 from channels.asking import Asking
 from channels.base import ChannelContext, InboundRequest, OutboundResponse
+from channels.follow_up import FollowUp, FollowUpStores
 from channels.messages import Messages
 from channels.pipeline import Pipeline
 from channels.sms.adapter import SmsAdapter
@@ -189,8 +190,13 @@ class ServiceLife:
         life._pipeline = Pipeline(
             asking=asking,
             messages=life._messages,
-            reports=service.storage.reports(service.sealing),
-            calls=service.storage.calls,
+            follow_up=FollowUp(
+                asking=asking,
+                stores=FollowUpStores(
+                    reports=service.storage.reports(service.sealing), calls=service.storage.calls
+                ),
+                journal=journal,
+            ),
             wording=world.wording,
             journal=journal,
             clock=world.clock,

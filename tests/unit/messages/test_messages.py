@@ -12,6 +12,7 @@ from app.core.model.caller import CallerKind
 from app.core.model.code import read_codes
 from app.core.model.reply import ReplyAddress
 from app.core.model.verification import VerificationRequest
+from channels.base import ChannelManifest
 from channels.messages import Messages, MessageStores
 from channels.turns import CodeSubmitted, CommandGiven, Envelope, ThrottleSubject
 from tests.fakes.open_throttle import OpenThrottle, ShutThrottle
@@ -19,6 +20,10 @@ from tests.fakes.sample_service import SampleService, start_sample_service
 
 NUMBER = "+8613800138000"
 ADDRESS = ReplyAddress(sender="twilio", recipient=NUMBER, ours="95001")
+
+
+def manifest(deadline_ms: int) -> ChannelManifest:
+    return ChannelManifest(name="sms", deadline_ms=deadline_ms, how_to_ask="")
 
 
 class Texter:
@@ -76,14 +81,14 @@ class Texter:
             chosen_locale=chosen,
             envelope=envelope,
         )
-        return await self.messages().answer("sms", turn, deadline_ms=deadline_ms)
+        return (await self.messages().answer(manifest(deadline_ms), turn)).text
 
     async def command(
         self, kind: str, message: str = "m1", *, argument: str = "", locale: str = "en", quiet: bool = False
     ) -> str:
         envelope = self.envelope(message, quiet=quiet)
         turn = CommandGiven(kind=kind, argument=argument, locale=locale, envelope=envelope)
-        return await self.messages().answer("sms", turn, deadline_ms=1000)
+        return (await self.messages().answer(manifest(1000), turn)).text
 
     def messages(self) -> Messages:
         service = self.service

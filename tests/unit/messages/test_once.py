@@ -14,6 +14,7 @@ from app.core.model.code import read_codes
 from app.core.model.reply import ReplyAddress
 from app.core.model.verification import VerificationRequest
 from app.core.ports.outbox import Outbox
+from channels.base import ChannelManifest
 from channels.messages import Messages, MessageStores
 from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, Envelope
@@ -33,6 +34,10 @@ class SlowOutbox(MemoryOutbox):
     async def owe(self, *words: object, **more: object) -> bool:
         await self.opened.wait()
         return await super().owe(*words, **more)  # type: ignore[arg-type]
+
+
+def manifest(deadline_ms: int) -> ChannelManifest:
+    return ChannelManifest(name="sms", deadline_ms=deadline_ms, owe_ms=50, how_to_ask="")
 
 
 class Texter:
@@ -63,13 +68,12 @@ class Texter:
             alias_id=alias,
             received_at=envelope.received_at,
         )
-        return await self.messages.answer(
-            "sms", CodeSubmitted(request=request, envelope=envelope), deadline_ms=ms
-        )
+        turn = CodeSubmitted(request=request, envelope=envelope)
+        return (await self.messages.answer(manifest(ms), turn)).text
 
     async def command(self, kind: str, message: str, *, argument: str = "") -> str:
         turn = CommandGiven(kind=kind, argument=argument, envelope=self._envelope(message, None))
-        return await self.messages.answer("sms", turn, deadline_ms=5_000)
+        return (await self.messages.answer(manifest(5_000), turn)).text
 
     def _envelope(self, message: str, alias: str | None) -> Envelope:
         return Envelope(
@@ -144,10 +148,7 @@ async def test_what_was_said_is_never_pushed_as_well(
     assert service.journal.counts["said_again", "sms"] == 1
 
 
-async def test_nothing_is_said_while_nobody_knows_whether_it_is_owed(
-    service: SampleService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("channels.messages._OWE_WITHIN_S", 0.02)
+async def test_nothing_is_said_while_nobody_knows_whether_it_is_owed(service: SampleService) -> None:
     outbox = SlowOutbox()
     texter = Texter(service, outbox)
     service.store.down = True
@@ -197,12 +198,12 @@ async def test_work_that_fails_fails_for_everybody_and_is_tried_again() -> None:
 
 
 def test_the_oldest_of_what_was_said_goes_first() -> None:
-    said = Said(most=2)
+    said: Said[str] = Said(most=2)
     said.note([b"1"], "one")
     said.note([b"2"], "two")
     said.note([b"1"], "one")
     said.note([b"3"], "three")
-    assert [said.find([key]) for key in (b"1", b"2", b"3")] == ["one", "", "three"]
+    assert [said.find([key]) for key in (b"1", b"2", b"3")] == ["one", None, "three"]
     assert said.find([b"2", b"3"]) == "three"
 
 
