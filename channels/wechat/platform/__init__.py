@@ -1,0 +1,1 @@
+"""Calls to WeChat's own servers: the access token, pushed messages, sign-in, the JS-SDK's ticket, the menu."""
