@@ -121,6 +121,16 @@ class DurableStoreContract:
         assert seen[0] is not None
         assert seen[0].ordinal == 2
 
+    async def test_a_caller_who_is_forgotten_has_no_list(self, stage: DurableStage, asking: Asking) -> None:
+        other = await stage.other()
+        told = await asking.ask(1, token=KNOWN, channel="wechat")
+        catalogue = await stage.catalogues.load()
+        for side in (stage, other):
+            (record,) = await side.store.find_own(KNOWN, "wechat", 20, catalogue)
+            assert record.verification.id == told.verification_id
+        await stage.forget(asking.at + timedelta(days=731))
+        assert list(await stage.store.find_own(KNOWN, "wechat", 20, catalogue)) == []
+
     async def test_forgotten_callers_and_messages_leave_the_record_whole(
         self, stage: DurableStage, asking: Asking
     ) -> None:

@@ -293,6 +293,39 @@ class VerificationStoreContract:
             assert record.verification.reasons == (hidden, Outcome.FIRST)
         assert (await asking.ask(1, batch=MINIMAL)).outcome is Outcome.RECALLED
 
+    async def test_a_caller_reads_their_own_checks_the_newest_first(
+        self, stage: Stage, asking: Asking
+    ) -> None:
+        told = [await asking.ask(offset, token=KNOWN, channel="wechat") for offset in (1, 2, 1, None)]
+        await asking.ask(1, token=OTHER, channel="wechat")
+        await asking.ask(3, channel="wechat")
+        catalogue = await stage.catalogues.load()
+        records = await stage.store.find_own(KNOWN, "wechat", 20, catalogue)
+        assert [record.verification.id for record in records] == [one.verification_id for one in told[::-1]]
+        for record, verdict in zip(records, told[::-1], strict=True):
+            assert record.asked_by_reader
+            assert (record.announced, record.ordinal) == (verdict.outcome, verdict.ordinal)
+            assert (record.label, record.reasons) == (verdict.label, verdict.reasons)
+            assert record.verification.recorded_at == verdict.recorded_at
+            assert (record.first, record.own_first_at) == (None, None)
+        newest = await stage.store.find_own(KNOWN, "wechat", 2, catalogue)
+        assert list(newest) == list(records[:2])
+        assert list(await stage.store.find_own(THIRD, "wechat", 20, catalogue)) == []
+
+    async def test_a_channel_that_keeps_no_list_has_none(self, stage: Stage, asking: Asking) -> None:
+        await asking.ask(1, token=KNOWN, channel="web")
+        catalogue = await stage.catalogues.load()
+        for channel in ("web", "wechat", ""):
+            assert list(await stage.store.find_own(KNOWN, channel, 20, catalogue)) == []
+
+    @pytest.mark.parametrize("offset", [ISSUED_FROM, VOIDED_FROM])
+    async def test_a_list_discloses_no_more_than_the_answer_did(
+        self, stage: Stage, asking: Asking, offset: int
+    ) -> None:
+        await asking.ask(offset, batch=MINIMAL, token=KNOWN, channel="wechat")
+        (record,) = await stage.store.find_own(KNOWN, "wechat", 20, await stage.catalogues.load())
+        assert (record.announced, record.label, record.reasons) == (Outcome.NOT_FOUND, None, ())
+
     async def test_the_check_leaves_no_trace_in_the_record(self, stage: Stage, asking: Asking) -> None:
         await asking.ask(1)
         for _ in range(3):

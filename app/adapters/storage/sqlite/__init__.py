@@ -20,6 +20,7 @@ from app.adapters.storage.sqlite.database import upgrade as upgrade_sqlite
 from app.adapters.storage.sqlite.histories import FoldLimits
 from app.adapters.storage.sqlite.outbox import SqliteOutbox
 from app.adapters.storage.sqlite.reader import Reader
+from app.adapters.storage.sqlite.recall_watches import SqliteRecallWatches
 from app.adapters.storage.sqlite.registry import SqliteRegistry
 from app.adapters.storage.sqlite.reports import SqliteReports
 from app.adapters.storage.sqlite.retention import erase
@@ -55,6 +56,10 @@ class SqliteStorage:
     def reports(self, sealing: Sealing) -> SqliteReports:
         """Return what callers report; what they write is sealed under the key file."""
         return SqliteReports(self._commits, sealing)
+
+    def recall_watches(self, sealing: Sealing) -> SqliteRecallWatches:
+        """Return who wants to be told of recalls; where to is sealed under the key file."""
+        return SqliteRecallWatches(self._commits, self._reader, sealing, batches=self.registry.batches)
 
     async def erase(self, token: bytes) -> int:
         """Delete what is kept under a caller's token, in one commit; return how many rows went.

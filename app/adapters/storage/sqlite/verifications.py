@@ -22,10 +22,12 @@ from app.core.rules import UNDISCLOSED, announced_reasons
 
 LISTED: Final = "wechat"
 _ANSWER = "SELECT verdict FROM message WHERE key IN (?, ?) ORDER BY id LIMIT 1"
-_COLUMNS = "id, at, serial, ordinal, outcome, reasons, channel, place, digest, policy, caller, own_ordinal"
-_FACT = f"SELECT {_COLUMNS} FROM verification WHERE id = ?"  # noqa: S608 - our own columns
+_COLUMNS: Final = (
+    "id, at, serial, ordinal, outcome, reasons, channel, place, digest, policy, caller, own_ordinal"
+)
+_FACT: Final = f"SELECT {_COLUMNS} FROM verification WHERE id = ?"  # noqa: S608 - our own columns
 # the literal is that of the partial index verification_own, which a parameter would not be known to satisfy
-_OWN = (
+OWN: Final = (
     f"SELECT {_COLUMNS} FROM verification WHERE channel = '{LISTED}'"  # noqa: S608 - our own columns
     " AND caller = (SELECT reference FROM caller WHERE token = ?) ORDER BY id DESC LIMIT ?"
 )
@@ -69,7 +71,7 @@ class SqliteVerifications:
         """Return a caller's own verifications, the newest first; see the port."""
         if channel != LISTED:
             return ()
-        rows = await self._reader.rows("Reading a history", _OWN, (reader_token, limit))
+        rows = await self._reader.rows("Reading a history", OWN, (reader_token, limit))
         return [_record(_verification(row), catalogue, asked_by_reader=True) for row in rows]
 
     async def peek(self, serial: int) -> int:
