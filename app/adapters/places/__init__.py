@@ -1,4 +1,4 @@
-"""Telephone numbers over phonenumbers: one spelling for each, and its province and city."""
+"""Places of telephone numbers, over phonenumbers, of points and of written addresses; one spelling for each number."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 import unicodedata
 from typing import Final
 
+from app.adapters.places.addresses import locate_address
 from app.adapters.places.mainland import PrefixTable, load_prefixes
+from app.adapters.places.points import ABROAD, CityTable, is_far_abroad, is_somewhere, load_cities
 
 __all__ = ["PhoneNumberPlaces"]
 
-_ABROAD: Final = "境外"
 _MAINLAND: Final = "+86"
 # ITU-T E.164 country codes that are places of ours
 _BY_COUNTRY_CODE: Final = {"+852": "香港", "+853": "澳门", "+886": "台湾"}
@@ -22,18 +23,20 @@ _SHORTEST_ABROAD: Final = 8  # digits, with the country code
 
 
 class PhoneNumberPlaces:
-    """``Places`` (contract in the port) as seen from ``region``. :meth:`load` the table before it is needed: it takes a
-    third of a second of reading, once; without it the first :meth:`locate` pays.
+    """``Places`` (contract in the port) as seen from ``region``. :meth:`load` the tables before they are needed: it
+    takes a third of a second of reading, once; without it the first question pays.
     """
 
     def __init__(self, region: str = "CN") -> None:
         self._region = region
         self._prefixes: PrefixTable | None = None
+        self._known: frozenset[str] = frozenset()
+        self._cities: CityTable | None = None
 
     def load(self) -> None:
-        """Read the table of prefixes. May run in another thread."""
-        if self._prefixes is None:
-            self._prefixes = load_prefixes()
+        """Read the tables of prefixes and cities. May run in another thread."""
+        self._loaded_prefixes()
+        self._loaded_cities()
 
     def normalise(self, raw: str) -> str:
         """Return one spelling of a number; see the port. Mobile numbers of the mainland cost a pattern, others more."""
@@ -49,10 +52,33 @@ class PhoneNumberPlaces:
         if not number.startswith("+") or not _NUMBER.fullmatch(number):
             return ""
         if number.startswith(_MAINLAND):
-            if self._prefixes is None:
-                self.load()
-            return self._prefixes.find(number[1:]) if self._prefixes is not None else ""
-        return _BY_COUNTRY_CODE.get(number[:4], _ABROAD)
+            return self._loaded_prefixes().find(number[1:])
+        return _BY_COUNTRY_CODE.get(number[:4], ABROAD)
+
+    def locate_point(self, latitude: float, longitude: float) -> str:
+        """Return the province of a point, in degrees; see the port."""
+        if not is_somewhere(latitude, longitude):
+            return ""
+        if is_far_abroad(latitude, longitude):
+            return ABROAD
+        return self._loaded_cities().find(latitude, longitude)
+
+    def locate_address(self, address: str) -> str:
+        """Return province and city that an address begins with; see the port."""
+        self._loaded_prefixes()
+        return locate_address(address, self._known)
+
+    def _loaded_prefixes(self) -> PrefixTable:
+        if self._prefixes is None:
+            prefixes = load_prefixes()
+            self._known = frozenset(prefixes.places)
+            self._prefixes = prefixes
+        return self._prefixes
+
+    def _loaded_cities(self) -> CityTable:
+        if self._cities is None:
+            self._cities = load_cities()
+        return self._cities
 
     def _e164(self, text: str) -> str:
         """Return E.164 of a valid number, or "": a short code, an access number, nothing that can be called."""

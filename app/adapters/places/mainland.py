@@ -21,11 +21,11 @@ PROVINCES: Final = (
 _PROVINCE: Final = re.compile(
     f"({'|'.join(PROVINCES)})(?:省|市|(?:壮族|回族|维吾尔)?自治区|特别行政区)?(.*)", re.DOTALL
 )
-_PEOPLES: Final = (
+PEOPLES: Final = (
     "朝鲜族|土家族|苗族|藏族|羌族|彝族|侗族|布依族|哈尼族|壮族|傣族|白族|景颇族|傈僳族"
     "|回族|蒙古族|蒙古|柯尔克孜|哈萨克"
 )
-_KIND_OF_CITY: Final = re.compile(f"(?:(?<=..)市|地区|盟|林区|(?:{_PEOPLES})+自治州)$")
+_KIND_OF_CITY: Final = re.compile(f"(?:(?<=..)市|地区|盟|林区|(?:{PEOPLES})+自治州)$")
 _FIRST_KEY: Final = re.compile(r"^ ?'([0-9]+)':", re.MULTILINE)
 _FROM, _TO = "86", "87"
 _HEAD_CHARS: Final = 4096
@@ -48,6 +48,11 @@ class PrefixTable:
         numbers, ranks = self._by_length.setdefault(len(prefix), (array("I"), array("H")))
         numbers.append(int(prefix))
         ranks.append(rank)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every place that is listed, once."""
+        return tuple(self._names)
 
     def find(self, digits: str) -> str:
         """Return the place of a number given as digits with its country code, or ""."""
