@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,15 @@ from app.speech.ports import ClipFailed
 
 PROMPTS: Final = Path(__file__).resolve().parents[2] / "voice_prompts"
 _NAMES_AT_ONCE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceState:
+    """How many clips the hotline should have, how many of them are not there, and whether they can be made here."""
+
+    clips: int
+    missing: int
+    synthesises: bool
 
 
 def clip_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
@@ -108,6 +118,16 @@ async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
             library.set_names(names_of(*await registry.brands(), *await registry.products()))
     await asyncio.to_thread(library.load)
     return library
+
+
+async def examine_voice(settings: Settings) -> VoiceState:
+    """Count the clips of this installation. Raises ``SettingsInvalid`` for prompts that cannot be read."""
+    library = await open_library(settings)
+    return VoiceState(
+        clips=len({entry.order.path for entry in library.entries()}),
+        missing=len(library.missing()),
+        synthesises=Pyttsx3Synthesiser.installed(),
+    )
 
 
 async def inspect(library: ClipLibrary) -> tuple[Finding, ...]:

@@ -66,6 +66,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield _address(settings)
     yield _port(settings)
     yield _limits(settings)
+    yield from _hotline(settings)
 
 
 def _ok(check: str, text: str) -> Finding:
@@ -198,3 +199,36 @@ def _limits(settings: Settings) -> Finding:
             "limits", "off: set YANZHEN_THROTTLE__ENABLED=true before strangers can reach this service"
         )
     return _ok("limits", "on")
+
+
+def _hotline(settings: Settings) -> Iterator[Finding]:
+    """Look at the voice and at who answers; nothing where no provider of calls is set up."""
+    import asyncio
+
+    from app.bootstrap.speech import examine_voice
+
+    if not settings.ivr.any_provider:
+        return
+    try:
+        voice = asyncio.run(examine_voice(settings))
+    except YanzhenError as error:
+        yield _failed("voice", str(error))
+    else:
+        extra = (
+            "the extra `speech` is installed" if voice.synthesises else "the extra `speech` is not installed"
+        )
+        text = f"{voice.missing} of {voice.clips} clips missing, {extra}"
+        if not voice.missing:
+            yield _ok("voice", text)
+        elif voice.synthesises:
+            yield _warning(
+                "voice", f"{text}: `yanzhen prompts render` makes them, or the service beside its calls"
+            )
+        else:
+            yield _warning("voice", f"{text}: install it, or bring a rendered clips folder into data_dir")
+    if settings.ivr.operator:
+        yield _ok("operator", settings.ivr.operator)
+    else:
+        yield _ok(
+            "operator", "none, so no caller is offered a person: YANZHEN_IVR__OPERATOR sets the staffed line"
+        )

@@ -1,6 +1,7 @@
 """The command line from an empty folder to every kind of answer, as scripts use it."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -222,6 +223,25 @@ def test_doctor(stock: Stock) -> None:
     (stock.shell.folder / "keys.json").chmod(0o644)
     run = stock.shell.run("doctor", expect=Exit.REFUSED)
     assert "chmod 600" in run.stdout
+
+
+def test_doctor_of_a_hotline(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> dict[str, tuple[str, str]]:
+        report = shell.json("doctor")
+        return {check["check"]: (check["state"], check["text"]) for check in report["checks"]}
+
+    shell.run("init")
+    assert not {"voice", "operator"} & look().keys(), "no calls, no voice"
+    monkeypatch.setenv("YANZHEN_IVR__TWILIO__AUTH_TOKENS", "a-token-of-ours")
+    voice, operator = look()["voice"], look()["operator"]
+    assert voice[0] == "warning"
+    missing, clips = re.findall(r"\d+", voice[1])
+    assert int(missing) == int(clips) > 100
+    assert "speech" in voice[1]
+    assert operator[0] == "ok"
+    assert "YANZHEN_IVR__OPERATOR" in operator[1]
+    monkeypatch.setenv("YANZHEN_IVR__OPERATOR", "+8610 6666 8888")
+    assert look()["operator"] == ("ok", "+8610 6666 8888")
 
 
 def test_doctor_of_nothing(shell: Shell) -> None:
