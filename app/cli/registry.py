@@ -29,6 +29,7 @@ GROUPS: Final = {
     "simulate": "try a channel without an account",
     "caller": "what is kept of callers",
     "prompts": "what the hotline says",
+    "wechat": "accounts on WeChat",
 }
 
 COMMANDS: Final = (
@@ -62,6 +63,7 @@ COMMANDS: Final = (
     Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),
     Command("prompts listen", "app.cli.prompts_listen", "show one clip, and play it"),
     Command("prompts export", "app.cli.prompts_export", "lay the clips down for a telephone switch"),
+    Command("wechat menu", "app.cli.wechat_menu", "put the menu on an official account"),
     Command("doctor", "app.cli.doctor", "check that this installation can serve"),
     Command("reference", "app.cli.reference", "print the generated reference: settings, outcomes, commands"),
 )
