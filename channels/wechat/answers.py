@@ -1,0 +1,69 @@
+"""Passive replies as the platform reads them: a text, or one card, by wechatpy's reply classes.
+
+The library writes CDATA as it is given, so what would end it is split here, and what XML cannot hold is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from wechatpy.replies import ArticlesReply, BaseReply, TextReply
+
+from app.core.model.value import value
+
+ACKNOWLEDGED: Final = b"success"  # the platform says nothing then, and does not deliver again
+# XML 1.0, section 2.2, production Char
+_NO_CHARACTER: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@value
+class Letterhead:
+    """Between whom a reply goes, and the time it bears: that of the message, so that a retry is answered alike."""
+
+    account: str
+    openid: str
+    created_at: str
+
+    def __repr__(self) -> str:
+        return f"Letterhead({self.account})"
+
+
+@value
+class Card:
+    """One card: a title, what stands below it, the address of a picture, and where a tap leads."""
+
+    title: str
+    description: str
+    picture_url: str
+    url: str
+
+
+def cdata(text: str) -> str:
+    """Return ``text`` so that it can stand between ``<![CDATA[`` and ``]]>`` and is read there unchanged, but for
+    characters that XML cannot hold.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _NO_CHARACTER.sub("", lines).replace("]]>", "]]]]><![CDATA[>")
+
+
+def text_reply(head: Letterhead, text: str) -> str:
+    """Return the document that says ``text``."""
+    return _render(head, TextReply(time=int(head.created_at), content=cdata(text)))
+
+
+def card_reply(head: Letterhead, card: Card) -> str:
+    """Return the document that shows one card."""
+    article = {
+        "title": cdata(card.title),
+        "description": cdata(card.description),
+        "image": cdata(card.picture_url),
+        "url": cdata(card.url),
+    }
+    return _render(head, ArticlesReply(time=int(head.created_at), articles=[article]))
+
+
+def _render(head: Letterhead, reply: BaseReply) -> str:
+    reply.source = cdata(head.account)
+    reply.target = cdata(head.openid)
+    return str(reply.render())
