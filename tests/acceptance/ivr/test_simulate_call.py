@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+import sqlite3
 import sys
 import wave
 from array import array
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("simulate-call")
 
 GREETING: Final = "您好，欢迎拨打验真热线。"
 ENTRY: Final = "请输入涂层下的数字，按井号键结束。"
-GOODBYE: Final = "感谢您的来电，再见。"
+GOODBYE: Final = "感谢来电，再见。"
 _SAMPLE: Final = re.compile(r"^((?:\d{4} ){3,5}\d{4})\s+(\w+)\s", re.MULTILINE)
 _TRIES: Final = 100
 
@@ -97,7 +99,7 @@ def test_slips_the_other_language_and_keys_that_come_too_late(demonstration: Dem
     assert "请再看一下" in hint
     assert "(nobody listened any more to #7)" in hint
     assert "Please" in english
-    assert more == "Please go on. To start over, press star."
+    assert more == "", "a hand that mends a code is not cut into"
     assert said(call["turns"][-1]) == "Thank you for calling. Goodbye."
 
 
@@ -105,6 +107,25 @@ def test_silence_ends_the_call_without_a_query(demonstration: Demonstration) -> 
     call = demonstration.call("", "--withheld")
     assert [turn["pressed"] for turn in call["turns"]] == ["", "", None]
     assert said(call["turns"][-1]) == GOODBYE
+
+
+def test_every_call_has_one_closed_record_and_nobody_stands_in_it(demonstration: Demonstration) -> None:
+    def records() -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(demonstration.shell.folder / "yanzhen.db")) as db:
+            return db.execute("SELECT * FROM call").fetchall()
+
+    before = records()
+    call = demonstration.call("", "--from", "+8613800000008")
+    demonstration.shell.run(*demonstration.words("--keys", "9#", "--withheld"))
+    made = [record for record in records() if record not in before]
+    assert [(account, how) for _, account, _, _, how, _ in made] == [("twilio", "completed")] * 2
+    for key, _, started_at, ended_at, _, seconds in made:
+        assert isinstance(key, bytes)
+        assert len(key) == 16
+        assert isinstance(started_at, int)
+        assert isinstance(ended_at, int)
+        assert seconds == (ended_at - started_at) // 1_000_000
+    assert call["call_id"] not in repr(made)
 
 
 def test_a_number_is_known_again_and_a_withheld_one_is_nobodys(demonstration: Demonstration) -> None:
