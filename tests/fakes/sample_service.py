@@ -6,7 +6,7 @@ One batch a label state, so that every outcome can be asked for by a code.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.adapters.cache.memory import MemoryCache
@@ -51,6 +51,7 @@ from tests.fakes.fake_spending import FakeSpending
 from tests.fakes.memory_call_records import MemoryCallRecords
 from tests.fakes.memory_correspondence import MemoryCorrespondence
 from tests.fakes.memory_outbox import MemoryOutbox
+from tests.fakes.memory_recall_watches import MemoryRecallWatches
 from tests.fakes.memory_reports import MemoryReports
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.open_throttle import OpenThrottle
@@ -137,6 +138,7 @@ class SampleService:
     correspondence: MemoryCorrespondence
     spending: FakeSpending
     reports: MemoryReports
+    watches: MemoryRecallWatches
     calls: MemoryCallRecords
     throttle: Throttle
     cache: MemoryCache  # shared by everything of this service, as by the machines of a real one
@@ -199,6 +201,19 @@ class SampleService:
         serial = 20 * 10**15 + list(_STATES).index(batch) * _PER_BATCH + number
         return self.keyring.codebook().make(serial, tag_key_id=1)
 
+    def recall(self, batch: str = "active", *, lift: bool = False) -> None:
+        """Recall a batch, or lift its recall, as the command line does while the service runs."""
+        catalogue, name = self.store.catalogue, list(_STATES).index(batch)
+        self.store.catalogue = Catalogue.of(
+            version=catalogue.version + 1,
+            batches=[
+                replace(one, recalled=not lift) if index == name else one
+                for index, one in enumerate(catalogue.batches)
+            ],
+            spans=catalogue.spans,
+            key_checks=catalogue.key_checks,
+        )
+
     def unknown_code(self) -> str:
         """Return a code with sound check digits that stands in no batch."""
         return self.keyring.codebook().make(20 * 10**15 + 10**9, tag_key_id=1)
@@ -258,6 +273,7 @@ async def start_sample_service(
         correspondence=MemoryCorrespondence(),
         spending=FakeSpending(),
         reports=MemoryReports(),
+        watches=MemoryRecallWatches(store),
         calls=MemoryCallRecords(),
         throttle=throttle or OpenThrottle(),
         cache=cache,
