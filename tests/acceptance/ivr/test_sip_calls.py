@@ -125,7 +125,7 @@ def plan(hotline: Hotline) -> tuple[dict[str, Planned], dict[str, int]]:
         "silence": Planned(
             number="+8613700000005",
             script=(),
-            hears=("greeting", "entry.prompt", "entry.silence", "entry.prompt", "goodbye"),
+            hears=("greeting", "entry.prompt", "entry.silence", "goodbye"),
             recorded=(),
         ),
         "hung up": Planned(
