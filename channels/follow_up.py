@@ -1,4 +1,4 @@
-"""What follows a verification: its page, a caller's own list, a report, the record of a call."""
+"""What follows a verification: its page, a caller's own list, a report, a watch for recalls, the record of a call."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Final, TypeVar, cast
 from app.core.errors import StoreUnavailable, YanzhenError
 from app.core.ports.call_records import CallRecords
 from app.core.ports.journal import Journal
+from app.core.ports.recall_watches import RecallWatches
 from app.core.ports.reports import Reports
 from channels.abilities import ReadingChannel
 from channels.asking import Asking
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
-from channels.turns import CallNoted, HistoryOpened, RecordOpened, ReportMade
+from channels.turns import CallNoted, HistoryOpened, RecallWatched, RecordOpened, ReportMade
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class FollowUpStores:
 
     reports: Reports
     calls: CallRecords
+    watches: RecallWatches
 
 
 class FollowUp:
@@ -66,13 +68,33 @@ class FollowUp:
             return self._put_off(adapter, "find_own_failed", error, turn.locale)
         return cast(ReadingChannel, adapter).encode_history(inbound, turn, records)
 
+    async def watch_recall(
+        self, adapter: ChannelAdapter, inbound: InboundRequest, turn: RecallWatched
+    ) -> OutboundResponse:
+        """Keep who wants to be told of a recall."""
+        watched = False
+        if turn.verification_id is not None:
+            try:
+                watched = await self._stores.watches.watch(
+                    turn.verification_id,
+                    turn.watcher,
+                    turn.address,
+                    locale=turn.locale,
+                    now=turn.received_at,
+                )
+            except StoreUnavailable as error:
+                return self._put_off(adapter, "watch_not_kept", error, turn.locale)
+        if watched:
+            self._journal.counted("recall_watched", adapter.manifest.name)
+        return cast(ReadingChannel, adapter).encode_watch(inbound, turn, watched=watched)
+
     async def keep_report(
         self, adapter: ChannelAdapter, inbound: InboundRequest, turn: ReportMade
     ) -> OutboundResponse:
         """Keep what somebody told; they are thanked only for what is kept."""
         channel = adapter.manifest.name
-        key = self._engine.message_key(channel, turn.account, turn.message_id)
         try:
+            key = self._engine.message_key(channel, turn.account, turn.message_id)
             await self._stores.reports.keep(
                 channel=channel,
                 account=turn.account,
@@ -82,7 +104,7 @@ class FollowUp:
                 verification_id=turn.verification_id,
                 at=turn.received_at,
             )
-        except StoreUnavailable as error:
+        except YanzhenError as error:
             return self._put_off(adapter, "report_not_kept", error, turn.locale)
         self._journal.counted("report_kept", channel)
         return adapter.encode(inbound, turn, None)

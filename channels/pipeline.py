@@ -24,6 +24,7 @@ from channels.turns import (
     Errand,
     HistoryOpened,
     Ignored,
+    RecallWatched,
     RecordOpened,
     ReportMade,
     Several,
@@ -83,6 +84,8 @@ class Pipeline:
                 return await follow_up.show_record(adapter, inbound, turn)
             case HistoryOpened():
                 return await follow_up.show_history(adapter, inbound, turn)
+            case RecallWatched():
+                return await follow_up.watch_recall(adapter, inbound, turn)
             case ReportMade():
                 return await follow_up.keep_report(adapter, inbound, turn)
             case Errand():

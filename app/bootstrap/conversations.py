@@ -23,6 +23,8 @@ from channels.base import ChannelAdapter
 from channels.courier import Courier
 from channels.messages import Messages, MessageStores
 from channels.pipeline import Pipeline
+from channels.recalls import RecallNotices
+from channels.wording.recall import RecallWords
 from channels.wording.reply import Wording
 
 _FLUSH_S: Final = 5.0
@@ -72,8 +74,17 @@ async def conversations(service: Service, adapters: Collection[ChannelAdapter]) 
         forms={adapter.manifest.name: adapter.manifest.form for adapter in adapters},
     )
     spending = service.spending
+    recalls = RecallNotices(
+        watches=service.storage.recall_watches(service.sealing),
+        outbox=outbox,
+        words=RecallWords.load(service.settings.timezone),
+        journal=service.journal,
+        clock=service.clock,
+        deliver=courier.nudge,
+    )
     tasks = [
         asyncio.create_task(courier.run()),
+        asyncio.create_task(recalls.run()),
         asyncio.create_task(_write_behind(spending, service)),
     ]
     try:

@@ -193,7 +193,11 @@ async def _open_channels(
         messages=messages,
         follow_up=FollowUp(
             asking=asking,
-            stores=FollowUpStores(reports=base.storage.reports(base.keys.sealing), calls=base.storage.calls),
+            stores=FollowUpStores(
+                reports=base.storage.reports(base.keys.sealing),
+                calls=base.storage.calls,
+                watches=base.storage.recall_watches(base.keys.sealing),
+            ),
             journal=base.journal,
         ),
         wording=wording,

@@ -5,6 +5,7 @@ The state comes back with every turn, sealed for its call, so any machine can an
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,7 @@ from channels.wording.locales import DEFAULT_LOCALE, find_locale, reads_chinese
 from channels.wording.reply import Reply
 
 _CLIP: Final = "clip"
+_TRANSFERS_KEPT: Final = 4_096  # a provider delivers a turn again within seconds
 TRANSFERS: Final = "transfer"  # what is spent, by the name of the caps
 
 
@@ -64,6 +66,7 @@ class IvrAdapter:
         self._issued_lengths = context.issued_lengths
         self._wording = context.wording
         self._settings = settings
+        self._transfers: OrderedDict[tuple[str, str], bool] = OrderedDict()
 
     def routes(self) -> tuple[Route, ...]:
         """Return the provider's addresses; none for a switch that is listened to."""
@@ -165,9 +168,16 @@ class IvrAdapter:
         return _Turned(state, actions, verify)
 
     def _may_transfer(self, came: CallMoment) -> bool:
-        """Tell whether the day's caps let this caller be put through."""
-        caller = self._caller(came)[0]
-        return self._settings.spending.spend(TRANSFERS, caller.token or b"") is Spend.ALLOWED
+        """Tell whether the day's caps let this caller be put through; a turn that comes twice is counted once."""
+        turn = (came.call_id, came.token)
+        allowed = self._transfers.get(turn)
+        if allowed is None:
+            caller = self._caller(came)[0]
+            allowed = self._settings.spending.spend(TRANSFERS, caller.token or b"") is Spend.ALLOWED
+            self._transfers[turn] = allowed
+            if len(self._transfers) > _TRANSFERS_KEPT:
+                self._transfers.popitem(last=False)
+        return allowed
 
     def _rules(self) -> Rules:
         settings = self._settings

@@ -208,7 +208,11 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
                     messages=messages,
                     follow_up=FollowUp(
                         asking=asking,
-                        stores=FollowUpStores(reports=storage.reports(sealing), calls=storage.calls),
+                        stores=FollowUpStores(
+                            reports=storage.reports(sealing),
+                            calls=storage.calls,
+                            watches=storage.recall_watches(sealing),
+                        ),
                         journal=journal,
                     ),
                     wording=context.wording,

@@ -138,8 +138,8 @@ class SampleService:
     correspondence: MemoryCorrespondence
     spending: FakeSpending
     reports: MemoryReports
-    watches: MemoryRecallWatches
     calls: MemoryCallRecords
+    watches: MemoryRecallWatches
     throttle: Throttle
     cache: MemoryCache  # shared by everything of this service, as by the machines of a real one
 
@@ -171,7 +171,7 @@ class SampleService:
             messages=messages,
             follow_up=FollowUp(
                 asking=asking,
-                stores=FollowUpStores(reports=self.reports, calls=self.calls),
+                stores=FollowUpStores(reports=self.reports, calls=self.calls, watches=self.watches),
                 journal=journal,
             ),
             wording=self.wording,
@@ -273,8 +273,8 @@ async def start_sample_service(
         correspondence=MemoryCorrespondence(),
         spending=FakeSpending(),
         reports=MemoryReports(),
-        watches=MemoryRecallWatches(store),
         calls=MemoryCallRecords(),
+        watches=MemoryRecallWatches(store),
         throttle=throttle or OpenThrottle(),
         cache=cache,
     )

@@ -193,7 +193,9 @@ class ServiceLife:
             follow_up=FollowUp(
                 asking=asking,
                 stores=FollowUpStores(
-                    reports=service.storage.reports(service.sealing), calls=service.storage.calls
+                    reports=service.storage.reports(service.sealing),
+                    calls=service.storage.calls,
+                    watches=service.storage.recall_watches(service.sealing),
                 ),
                 journal=journal,
             ),

@@ -750,7 +750,7 @@ class TestCalls:
     async def test_a_store_in_trouble_stops_no_call(
         self, service: SampleService, monkeypatch: pytest.MonkeyPatch, trouble: str
     ) -> None:
-        monkeypatch.setattr("channels.pipeline._NOTED_WITHIN_S", 0.02)
+        monkeypatch.setattr("channels.follow_up._NOTED_WITHIN_S", 0.02)
         service.calls.down = trouble == "down"
         service.calls.held = asyncio.Event() if trouble == "held" else None
         call = Call(service, settings_with())
