@@ -854,3 +854,12 @@ class TestCalls:
             ways.append("<Dial" in call.answer.body.decode())
             assert b"<Gather" in call.answer.body or ways == [True], "without an operator the call goes on"
         assert ways == [True, False]
+
+    async def test_a_turn_that_comes_twice_puts_through_once(self, service: SampleService) -> None:
+        spending = FakeSpending(day_cap=1)
+        call = Call(service, settings_with(spending=spending))
+        await call.dial()
+        await call.key("0", "#")
+        assert b"<Dial" in call.answer.body
+        assert (await call.again()).body == call.answer.body
+        assert spending.spent["transfer", b""] == 1
