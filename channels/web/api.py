@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 import orjson
 
 from app.core.model.caller import Caller, CallerKind
-from app.core.model.code import Entry, read_codes
 from app.core.model.label import LabelSummary
-from app.core.model.verdict import Outcome
 from app.core.model.verification import Record, VerificationRequest
 from channels.base import ChannelContext, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
+from channels.problems import (
+    BY_KIND,
+    JSON,
+    NO_ANSWER,
+    NO_STORE,
+    RequestUndecodable,
+    message_id,
+    no_answer,
+    problem_response,
+    read_object,
+    read_question,
+)
 from channels.turns import CodeSubmitted, Turn
 from channels.web.origins import Origins
-from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable
+from channels.web.refusals import ForeignOrigin
 from channels.web.visitors import find_secret, subjects_of
 from channels.wording.reply import Reply
 
 _ROUTE: Final = Route(method="POST", path="/api/v1/verifications")
-_JSON: Final = "application/json"
-_PROBLEM_JSON: Final = "application/problem+json"
-_HEADERS: Final = (("Cache-Control", "no-store"),)
 _ANONYMOUS: Final = Caller(kind=CallerKind.WEB)
-_ENTRIES: Final = {"typed": Entry.TYPED, "scanned": Entry.SCANNED}
-_STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
 _LABELS_KEPT: Final = 1024
 _TIMES: Final = orjson.OPT_UTC_Z
 _LabelParts = tuple[orjson.Fragment, orjson.Fragment, orjson.Fragment]
@@ -58,23 +62,9 @@ class ApiAdapter:
             raise ForeignOrigin("en")
 
     def decode(self, request: InboundRequest) -> Turn:
-        """Read the body. Raises ``WebUndecodable`` with the status and code of the problem."""
+        """Read the body. Raises ``RequestUndecodable`` with the status and code of the problem."""
         headers = request.headers
-        content_type = headers.get("content-type", "")
-        if content_type != _JSON and content_type.partition(";")[0].strip().lower() != _JSON:
-            raise WebUndecodable(Reason.WRONG_TYPE)
-        body = _read_object(request.body)
-        raw, locale, entry = body.get("code"), body.get("locale"), body.get("entry")
-        if not isinstance(raw, str):
-            raise WebUndecodable(Reason.MISSING_CODE)
-        if not (locale is None or isinstance(locale, str)):
-            raise WebUndecodable(Reason.WRONG_MEMBER)
-        known_entry = (
-            Entry.TYPED if entry is None else _ENTRIES.get(entry) if isinstance(entry, str) else None
-        )
-        if known_entry is None:
-            raise WebUndecodable(Reason.WRONG_MEMBER)
-        reading = read_codes(raw, entry=known_entry, lengths=self._lengths())
+        reading, locale = read_question(read_object(headers, request.body), self._lengths())
         secret = find_secret(headers)
         caller = self._identities.caller(CallerKind.WEB, secret) if secret else _ANONYMOUS
         key = headers.get("idempotency-key")
@@ -83,8 +73,8 @@ class ApiAdapter:
                 code=reading.code,
                 caller=caller,
                 channel="api",
-                message_id=None if key is None else _message_id(key, reading.code.digits),
-                locale=locale or "zh-CN",
+                message_id=None if key is None else message_id(key, reading.code.digits),
+                locale=locale,
                 received_at=request.received_at,
                 other_readings=reading.others,
             ),
@@ -98,19 +88,18 @@ class ApiAdapter:
         """Return the verdict as JSON: 200, or a problem document where none could be given."""
         if reply is None:
             raise TypeError("Only a submitted code has an answer on this channel.")
-        if reply.verdict.outcome in _STATUSES:
-            return _no_answer(reply)
+        if reply.verdict.outcome in NO_ANSWER:
+            return no_answer(reply)
         return OutboundResponse(
-            status=200, body=self._verdict_json(reply), content_type=_JSON, headers=_HEADERS
+            status=200, body=self._verdict_json(reply), content_type=JSON, headers=NO_STORE
         )
 
     def refuse(self, refusal: Refusal) -> OutboundResponse:
         """Return the problem document (RFC 9457) of a refusal."""
         cause = refusal.cause
-        problem = (
-            cause.problem if isinstance(cause, ForeignOrigin | WebUndecodable) else BY_KIND[refusal.kind]
-        )
-        return _problem_response(problem)
+        if isinstance(cause, ForeignOrigin | RequestUndecodable):
+            return problem_response(cause.problem)
+        return problem_response(BY_KIND[refusal.kind])
 
     def _verdict_json(self, reply: Reply) -> bytes:
         verdict = reply.verdict
@@ -145,29 +134,13 @@ class ApiAdapter:
         return made
 
 
-def _read_object(body: bytes) -> dict[str, object]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            raise WebUndecodable(Reason.NOT_UTF8) from None
-        raise WebUndecodable(Reason.NOT_JSON) from None
-    if not isinstance(document, dict):
-        raise WebUndecodable(Reason.NOT_JSON)
-    return document
-
-
-def _message_id(key: str, digits: str) -> str:
-    """Return the message id: the key with the code, so that a stranger's equal key meets another message."""
-    if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise WebUndecodable(Reason.WRONG_KEY)
-    return f"{key}\n{digits}"
-
-
 def _label_parts(label: LabelSummary) -> _LabelParts:
-    product = {"name": label.product, "name_en": label.product_en or None, "gtin": label.gtin or None}
+    product = {
+        "name": label.product,
+        "name_en": label.product_en or None,
+        "gtin": label.gtin or None,
+        "picture": label.picture_url or None,
+    }
     brand = {
         "name": label.brand,
         "name_en": label.brand_en or None,
@@ -178,37 +151,6 @@ def _label_parts(label: LabelSummary) -> _LabelParts:
         orjson.Fragment(orjson.dumps(product)),
         orjson.Fragment(orjson.dumps(brand)),
         orjson.Fragment(orjson.dumps(programme)),
-    )
-
-
-def _no_answer(reply: Reply) -> OutboundResponse:
-    verdict = reply.verdict
-    status = _STATUSES[verdict.outcome]
-    problem = Problem(code=verdict.outcome.value, status=status, detail=reply.message)
-    extra: dict[str, object] = {
-        "outcome": verdict.outcome.value,
-        "retry_after": verdict.retry_after_s,
-        "locale": reply.locale,
-    }
-    return _problem_response(problem, extra, (("Retry-After", str(verdict.retry_after_s)),))
-
-
-def _problem_response(
-    problem: Problem, extra: dict[str, object] | None = None, headers: tuple[tuple[str, str], ...] = ()
-) -> OutboundResponse:
-    document = {
-        "type": "about:blank",  # so the title is the status phrase (RFC 9457, section 4.2.1)
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "code": problem.code,
-        **(extra or {}),
-    }
-    return OutboundResponse(
-        status=problem.status,
-        body=orjson.dumps(document),
-        content_type=_PROBLEM_JSON,
-        headers=(*_HEADERS, *headers),
     )
 
 

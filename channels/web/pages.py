@@ -20,10 +20,11 @@ from channels.base import (
     RefusalKind,
     Route,
 )
+from channels.problems import BY_KIND, Problem, RequestReason, RequestUndecodable
 from channels.turns import CodeSubmitted, CommandGiven, RecordOpened, Turn
 from channels.web.gtin import is_gtin
 from channels.web.origins import Origins
-from channels.web.refusals import BY_KIND, ForeignOrigin, Problem, Reason, WebUndecodable
+from channels.web.refusals import ForeignOrigin, PageReason
 from channels.web.site import Form, Site
 from channels.web.visitors import (
     COOKIE,
@@ -103,7 +104,7 @@ class WebAdapter:
             raise ForeignOrigin(_locale(request))
 
     def decode(self, request: InboundRequest) -> Turn:
-        """Read a request. Raises ``WebUndecodable`` for a damaged link or form."""
+        """Read a request. Raises ``RequestUndecodable`` for a damaged link or form."""
         locale = _locale(request)
         match request.route:
             case _VERIFY.path:
@@ -121,7 +122,7 @@ class WebAdapter:
             case _DIGITAL_LINK.path:
                 digits = request.parts["digits"]
                 if not is_gtin(request.parts["gtin"]) or len(digits) > _LONGEST_AI_21:
-                    raise WebUndecodable(Reason.WRONG_LINK, locale)
+                    raise RequestUndecodable(PageReason.WRONG_LINK.value, locale)
                 return CommandGiven(kind="open_filled", argument=self._filled(digits), locale=locale)
             case _:
                 return CommandGiven(kind="open", locale=locale)
@@ -149,7 +150,7 @@ class WebAdapter:
     def refuse(self, refusal: Refusal) -> OutboundResponse:
         """Return the page of a refusal, in the visitor's language."""
         cause = refusal.cause
-        if isinstance(cause, ForeignOrigin | WebUndecodable):
+        if isinstance(cause, ForeignOrigin | RequestUndecodable):
             return self._refusal_page(cause.problem, cause.locale)
         return self._refusal_page(BY_KIND[refusal.kind], find_locale(refusal.locale) or DEFAULT_LOCALE)
 
@@ -260,10 +261,10 @@ def _locale(request: InboundRequest) -> str:
 
 
 def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:
-    """Return the form's fields, of equal names the first. Raises ``WebUndecodable``."""
+    """Return the form's fields, of equal names the first. Raises ``RequestUndecodable``."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != _FORM_TYPE:
-        raise WebUndecodable(Reason.WRONG_TYPE, locale)
+        raise RequestUndecodable(RequestReason.WRONG_TYPE.value, locale)
     try:
         pairs = parse_qsl(
             request.body.decode("utf-8"),
@@ -273,9 +274,9 @@ def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:
             max_num_fields=20,
         )
     except UnicodeDecodeError:
-        raise WebUndecodable(Reason.NOT_UTF8, locale) from None
+        raise RequestUndecodable(RequestReason.NOT_UTF8.value, locale) from None
     except ValueError:
-        raise WebUndecodable(Reason.WRONG_FORM, locale) from None
+        raise RequestUndecodable(PageReason.WRONG_FORM.value, locale) from None
     fields: dict[str, str] = {}
     for name, value in pairs:
         fields.setdefault(name, value)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from channels.problems import Problem
 from channels.web.looks import LOOKS
-from channels.web.refusals import Problem
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Page, Reply
 from channels.wording.variants import Variant

@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from app.core.model.caller import Caller
+from channels.networks import address_subjects, network_of
 from channels.turns import ThrottleSubject
 
 COOKIE: Final = "yz_caller"
@@ -71,28 +70,9 @@ def find_secret(headers: Mapping[str, str]) -> str | None:
     return secret if is_secret(secret) else None
 
 
-@lru_cache(maxsize=4096)
-def network_of(remote: str) -> str:
-    """Return the network a client address stands for: IPv4 /32 or IPv6 /64; the text itself if it is no address."""
-    try:
-        address = ip_address(remote.partition("%")[0])
-    except ValueError:
-        return remote
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
-
-
-@lru_cache(maxsize=4096)
-def _address_subjects(remote: str) -> tuple[ThrottleSubject, ...]:
-    return (ThrottleSubject("address", network_of(remote)),)
-
-
 def subjects_of(caller: Caller, remote: str) -> tuple[ThrottleSubject, ...]:
     """Return whom a query counts for: the visitor within a network, then the network."""
-    by_address = _address_subjects(remote)
+    by_address = address_subjects(remote)
     if caller.token is None:
         return by_address
     return (ThrottleSubject("web", caller.token + network_of(remote).encode()), *by_address)

@@ -11,8 +11,9 @@ from aiohttp import ClientSession
 from app.core.model.verdict import Outcome
 from app.web.api.document import openapi_document, problem_codes
 from app.web.server import ServerOptions
+from channels.problems import BY_KIND, RequestReason
 from channels.registry import load_channels
-from channels.web.refusals import BY_KIND, Reason
+from channels.web.refusals import PageReason
 from tests.fakes.open_throttle import ShutThrottle
 from tests.fakes.sample_service import OUTCOME_BATCHES, PUBLIC_URL, SampleService, start_sample_service
 from tests.integration.server.running import LOOPBACK, Running, running
@@ -86,7 +87,8 @@ async def test_a_throttled_query_is_as_the_document_says() -> None:
 
 
 def test_the_document_lists_every_problem_code() -> None:
-    told = {reason.value.code for reason in Reason} | {problem.code for problem in BY_KIND.values()}
+    told = {reason.value.code for reason in (*RequestReason, *PageReason)}
+    told |= {problem.code for problem in BY_KIND.values()}
     pages_only = {"invalid_link"}
     listed = {code for code, _ in problem_codes()}
     assert told - pages_only <= listed

@@ -11,9 +11,10 @@ import pytest
 
 from app.core.model.verdict import Outcome, Verdict
 from channels.base import InboundRequest, OutboundResponse
+from channels.networks import network_of
 from channels.turns import CodeSubmitted
 from channels.web.api import ApiAdapter
-from channels.web.visitors import network_of, subjects_of
+from channels.web.visitors import subjects_of
 from channels.wording.variants import Variant
 from tests.fakes.clock import START
 from tests.fakes.sample_service import SampleService, start_sample_service
@@ -69,6 +70,7 @@ async def test_a_first_verification_in_full(service: SampleService, adapter: Api
             "name": "海岸婴儿配方奶粉 800 克",
             "name_en": "Coast infant formula 800 g",
             "gtin": "06901234567892",
+            "picture": None,
         },
         "brand": {"name": "海岸牧场", "name_en": "Coast Pastures", "service_line": "400-800-1234"},
         "programme": {"name": "质量月专用标识", "name_en": "Quality Month label"},
