@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from wechatpy.replies import ArticlesReply, BaseReply, TextReply
-
 from app.core.model.value import value
 
 ACKNOWLEDGED: Final = b"success"  # the platform says nothing then, and does not deliver again
@@ -49,21 +47,23 @@ def cdata(text: str) -> str:
 
 def text_reply(head: Letterhead, text: str) -> str:
     """Return the document that says ``text``."""
-    return _render(head, TextReply(time=int(head.created_at), content=cdata(text)))
+    from channels.wechat import library
+
+    return library.text_document(
+        source=cdata(head.account), target=cdata(head.openid), time=int(head.created_at), content=cdata(text)
+    )
 
 
 def card_reply(head: Letterhead, card: Card) -> str:
     """Return the document that shows one card."""
+    from channels.wechat import library
+
     article = {
         "title": cdata(card.title),
         "description": cdata(card.description),
         "image": cdata(card.picture_url),
         "url": cdata(card.url),
     }
-    return _render(head, ArticlesReply(time=int(head.created_at), articles=[article]))
-
-
-def _render(head: Letterhead, reply: BaseReply) -> str:
-    reply.source = cdata(head.account)
-    reply.target = cdata(head.openid)
-    return str(reply.render())
+    return library.card_document(
+        source=cdata(head.account), target=cdata(head.openid), time=int(head.created_at), article=article
+    )

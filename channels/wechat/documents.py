@@ -43,6 +43,7 @@ def read_xml(body: bytes) -> Fields:
         setattr(parser, name, _refuse_markup)
     parser.CommentHandler = _refuse_markup
     try:
+        body.decode("utf-8")  # a byte order mark of UTF-16 would win over the parser's own setting
         parser.Parse(body, True)
     except (expat.ExpatError, ValueError):  # the parser's words would quote the body
         raise Undecodable("The body is not the platform's XML.") from None

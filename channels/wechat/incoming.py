@@ -8,10 +8,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, unquote
-
-from wechatpy import events, messages
 
 from app.core.errors import Undecodable
 from app.core.model.value import value
@@ -115,7 +113,9 @@ def read_incoming(fields: Fields) -> Incoming:
 
 
 def _read_message(kind: str, fields: Fields) -> Content:
-    found: Any = messages.MESSAGE_TYPES.get(kind, messages.UnknownMessage)(dict(fields))
+    from channels.wechat.library import message_of, messages
+
+    found = message_of(kind, fields)
     match found:
         case messages.TextMessage():
             return Written(text=_said(found.content))
@@ -135,7 +135,9 @@ def _read_message(kind: str, fields: Fields) -> Content:
 
 
 def _read_event(event: str, fields: Fields) -> Content:
-    found: Any = events.EVENT_TYPES.get(event, messages.UnknownMessage)(dict(fields))
+    from channels.wechat.library import event_of, events
+
+    found = event_of(event, fields)
     match found:
         case events.SubscribeEvent():  # the scene of a code stands behind a prefix here, and alone in a scan
             return Scanned(text=_said(found.key).removeprefix(_SCENE), otherwise="welcome")

@@ -21,6 +21,13 @@ from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, Traits
 from tests.contract.channel.toy_channel.adapter import SECRET, ToyAdapter
+from tests.contract.channel.wechat_bindings import (
+    MiniProgramJsonBinding,
+    MiniProgramXmlBinding,
+    OfficialCompatibleBinding,
+    OfficialEncryptedBinding,
+    OfficialPlainBinding,
+)
 from tests.fakes.clock import START
 from tests.fakes.sample_service import PUBLIC_URL
 
@@ -236,4 +243,11 @@ BINDINGS: dict[str, tuple[type[ChannelBinding], ...]] = {
     "api": (ApiBinding,),
     "ivr": (TwilioVoiceBinding, FastAgiBinding),
     "sms": (TwilioBinding, KannelBinding, GatewayBinding, SmppBinding),
+    "wechat": (
+        OfficialEncryptedBinding,
+        OfficialCompatibleBinding,
+        OfficialPlainBinding,
+        MiniProgramXmlBinding,
+        MiniProgramJsonBinding,
+    ),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -36,6 +36,10 @@ from tests.unit.wording.verdicts import verdict_of
 _INFO = 20
 
 
+def _as_text(answer: OutboundResponse) -> str:
+    return answer.body.decode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
     """How channels may differ without being less safe.
@@ -44,7 +48,8 @@ class Traits:
     text is pushed. ``trusted_ids``: message ids come from the provider alone, so an id seen before is a retry
     whatever the text. ``worded_errors``: a refusal holds a sentence, where somebody could read it. ``telephone``: keys
     hold digits alone, an answer carries the state of the call, and where we failed the caller hears words instead of
-    an error. ``apology`` and ``in_two_minutes`` are how an English answer says so.
+    an error. ``apology`` and ``in_two_minutes`` are how an English answer says so. ``read`` returns what a person reads
+    of an answer, where its bytes are not that.
     """
 
     pushes: bool = False
@@ -54,6 +59,7 @@ class Traits:
     telephone: bool = False
     apology: str = "cannot give an answer just now"
     in_two_minutes: str = "2 minutes"
+    read: Callable[[OutboundResponse], str] = _as_text
 
 
 class ChannelBinding(Protocol):
@@ -274,7 +280,7 @@ class ChannelContract:
             assert again == late, "acknowledged"
             assert [reply.question is not None for reply in service.outbox.replies] == [True]
         else:
-            assert binding.traits.apology.encode() in late.body
+            assert binding.traits.apology in binding.traits.read(late)
         service.store.release()
         await service.engine.close()
         assert len(service.store.facts) == 1, "the commit goes on, and a retry gets its verdict"
@@ -288,7 +294,7 @@ class ChannelContract:
         answer = await service.pipeline.carry(adapter, request)
         if binding.traits.in_band:
             assert answer.status in {200, 503}
-            assert binding.traits.apology.encode() in answer.body
+            assert binding.traits.apology in binding.traits.read(answer)
         else:
             taken = cast(MessageChannel, adapter).say(request, "")
             assert answer not in (taken, replace(taken, status=answer.status)), "it must be delivered again"
@@ -300,7 +306,7 @@ class ChannelContract:
         pipeline = service.pipeline_with(throttle=ShutThrottle(retry_after_s=90))
         answer = await pipeline.carry(adapter, binding.ask(service.code(), locale="en"))
         assert answer.status in {200, 429}
-        told = answer.body.decode() + "".join(reply.text for reply in service.outbox.replies)
+        told = binding.traits.read(answer) + "".join(reply.text for reply in service.outbox.replies)
         assert binding.traits.in_two_minutes in told
         assert service.store.facts == []
 

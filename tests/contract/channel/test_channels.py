@@ -11,6 +11,13 @@ from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, ChannelContract
 from tests.contract.channel.toy_channel.adapter import ToyAdapter
+from tests.contract.channel.wechat_bindings import (
+    MiniProgramJsonBinding,
+    MiniProgramXmlBinding,
+    OfficialCompatibleBinding,
+    OfficialEncryptedBinding,
+    OfficialPlainBinding,
+)
 from tests.fakes.sample_service import start_sample_service
 
 
@@ -62,6 +69,36 @@ class TestFastAgi(ChannelContract):
         return FastAgiBinding()
 
 
+class TestOfficialEncrypted(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return OfficialEncryptedBinding()
+
+
+class TestOfficialCompatible(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return OfficialCompatibleBinding()
+
+
+class TestOfficialPlain(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return OfficialPlainBinding()
+
+
+class TestMiniProgramXml(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return MiniProgramXmlBinding()
+
+
+class TestMiniProgramJson(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return MiniProgramJsonBinding()
+
+
 class TestToy(ChannelContract):
     @pytest.fixture
     def binding(self) -> ChannelBinding:
@@ -85,7 +122,7 @@ async def test_a_channel_is_one_folder_and_one_registry_line(monkeypatch: pytest
 
 async def test_an_unknown_channel_is_named_with_the_known_ones() -> None:
     service = await start_sample_service()
-    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, ivr, sms, web"):
+    with pytest.raises(KeyError, match=r"carrier_pigeon.*Known: api, ivr, sms, web, wechat"):
         load_channels(("carrier_pigeon",), service.context)
     await service.engine.close()
 
