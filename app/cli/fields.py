@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 from app.core.model.label import Disclosure, Thresholds
 
 MAX_NAME_CHARS: Final = 120
 MAX_REASON_CHARS: Final = 500
+MAX_URL_CHARS: Final = 512
 SHORT_NAME_HANZI: Final = (
     10  # service rules, section 2: a text message is one segment with the longest short name
 )
 SHORT_NAME_GSM7: Final = 24
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_NOT_IN_URLS: Final = frozenset({*map(chr, range(0x21)), "\x7f", *'"<>\\^`{|}'})  # RFC 3986, section 2
 _GTIN_LENGTHS: Final = frozenset({8, 12, 13, 14})
 # 3GPP TS 23.038, section 6.2.1: the default alphabet, and the characters that take an escape before them
 _GSM7: Final = frozenset(
@@ -84,6 +88,31 @@ def gtin(text: str) -> str:
             "the last digit of the GTIN does not fit the others; look at the pack again"
         )
     return padded
+
+
+def picture_url(text: str) -> str:
+    """Return the address of a picture as it is fetched: https, at most 512 characters, without a name or a fragment.
+
+    On the loopback interface http will do, where pictures are tried out.
+    """
+    value = text.strip()
+    if len(value) > MAX_URL_CHARS or not value.isascii() or not set(value).isdisjoint(_NOT_IN_URLS):
+        raise argparse.ArgumentTypeError(
+            f"give an address of at most {MAX_URL_CHARS} characters; write others than ASCII as %XX"
+        )
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "give a whole address such as https://brand.example/p/1.jpg"
+        ) from None
+    schemes = {"https", "http"} if host in _LOOPBACK else {"https"}
+    if parts.scheme not in schemes or not host:
+        raise argparse.ArgumentTypeError("give a whole https address such as https://brand.example/p/1.jpg")
+    if "@" in parts.netloc or "#" in value:
+        raise argparse.ArgumentTypeError("give the address without a user's name and without a # part")
+    return value
 
 
 def thresholds(text: str) -> Thresholds:

@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gtin", default="", type=fields.optional(fields.gtin), help="the number under the barcode"
     )
     parser.add_argument(
+        "--picture-url",
+        default="",
+        type=fields.optional(fields.picture_url),
+        metavar="URL",
+        help="an https address of its picture, for WeChat cards",
+    )
+    parser.add_argument(
         "--thresholds",
         type=fields.thresholds,
         metavar="G,W",
@@ -49,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             short_name=arguments.short_name or fields.shortened(arguments.name),
             spoken_name=arguments.spoken_name,
             gtin=arguments.gtin,
+            picture_url=arguments.picture_url,
             thresholds=arguments.thresholds,
         ),
     )

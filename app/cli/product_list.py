@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "name_en": product.name_en,
                     "short_name": product.short_name,
                     "gtin": product.gtin or None,
+                    "picture_url": product.picture_url or None,
                     "thresholds": spoken_thresholds(product.thresholds) or None,
                 }
                 for product in products
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         write_table(
-            ("ID", "BRAND", "NAME", "ENGLISH", "GTIN", "THRESHOLDS"),
+            ("ID", "BRAND", "NAME", "ENGLISH", "GTIN", "PICTURE", "THRESHOLDS"),
             (
                 (
                     p.id,
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
                     p.name,
                     p.name_en,
                     p.gtin,
+                    p.picture_url,
                     spoken_thresholds(p.thresholds),
                 )
                 for p in products

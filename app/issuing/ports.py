@@ -98,6 +98,7 @@ class LabelRegistry(Protocol):
         short_name: str = "",
         spoken_name: str = "",
         gtin: str = "",
+        picture_url: str = "",
         thresholds: Thresholds | None = None,
     ) -> Product: ...
 

@@ -68,7 +68,10 @@ class Brand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A product of a brand; ``gtin`` is a 14-digit GTIN (GS1 General Specifications) or empty."""
+    """A product of a brand; ``gtin`` is a 14-digit GTIN (GS1 General Specifications) or empty.
+
+    ``picture_url`` is an https address of at most 512 characters, for channels that can show a picture, or empty.
+    """
 
     id: ProductId
     brand: Brand
@@ -77,6 +80,7 @@ class Product:
     short_name: str = ""
     spoken_name: str = ""
     gtin: str = ""
+    picture_url: str = ""
     thresholds: Thresholds | None = None
 
 
@@ -102,6 +106,7 @@ class LabelSummary:
     product_en: str = ""
     product_short: str = ""
     gtin: str = ""
+    picture_url: str = ""
     programme: str = ""
     programme_en: str = ""
 
@@ -144,6 +149,7 @@ class CodeBatch:
             product_en=product.name_en,
             product_short=product.short_name,
             gtin=product.gtin,
+            picture_url=product.picture_url,
             programme=programme.name if programme else "",
             programme_en=programme.name_en if programme else "",
         )

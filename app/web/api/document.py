@@ -96,6 +96,7 @@ _SCHEMAS: Final[_Schema] = {
             "name": _text("Name."),
             "name_en": _or_null(_text("English name.")),
             "gtin": _or_null(_text("GTIN with 14 digits.")),
+            "picture": _or_null(_text("The https address of its picture, where the brand gave one.")),
         },
     ),
     "Brand": _record(

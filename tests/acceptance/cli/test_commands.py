@@ -164,6 +164,18 @@ def test_lists(stock: Stock) -> None:
         assert len(table) == 2
 
 
+def test_a_product_may_have_a_picture(stock: Stock) -> None:
+    address = "https://brand.example/p/1.jpg"
+    stock.shell.run("product", "add", "--brand", "1", "--name", "米粉", "--picture-url", address)
+    assert [row["picture_url"] for row in stock.shell.json("product", "list")] == [None, address]
+    assert address in stock.shell.run("product", "list").stdout
+    http = address.replace("https", "http")
+    refused = stock.shell.run(
+        "product", "add", "--brand", "1", "--name", "x", "--picture-url", http, expect=Exit.USAGE
+    )
+    assert "https" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

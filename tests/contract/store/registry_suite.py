@@ -59,7 +59,12 @@ class LabelRegistryContract:
             disclosure=Disclosure.MINIMAL,
             thresholds=Thresholds(genuine=2, warn=9),
         )
-        product = await stage.registry.add_product(brand_id=brand.id, name="奶粉", gtin="06901234567892")
+        product = await stage.registry.add_product(
+            brand_id=brand.id,
+            name="奶粉",
+            gtin="06901234567892",
+            picture_url="https://brand.example/p/1.jpg",
+        )
         programme = await stage.registry.add_programme(
             name="质量月", thresholds=Thresholds(genuine=3, warn=3)
         )
@@ -67,6 +72,9 @@ class LabelRegistryContract:
         assert (await stage.registry.brands())[-1] == brand
         assert (await stage.registry.products())[-1] == product
         assert product.brand == brand
+        assert (product.gtin, product.picture_url) == ("06901234567892", "https://brand.example/p/1.jpg")
+        batch = await stage.registry.issue_batch(replace(ORDER, product_id=product.id))
+        assert batch.summary.picture_url == product.picture_url
         assert await stage.registry.programmes() == (programme,)
 
     async def test_an_unknown_id_is_not_found_and_changes_nothing(self, stage: DurableStage) -> None:

@@ -33,6 +33,59 @@ def test_a_wrong_gtin_is_refused(text: str) -> None:
         fields.gtin(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("https://brand.example/p/1.jpg", "https://brand.example/p/1.jpg"),
+        (
+            " https://cdn.brand.example:8443/a%20b?w=360&h=200 ",
+            "https://cdn.brand.example:8443/a%20b?w=360&h=200",
+        ),
+        ("http://127.0.0.1:8080/p.png", "http://127.0.0.1:8080/p.png"),
+        ("http://localhost/p.png", "http://localhost/p.png"),
+        ("http://[::1]:8080/p.png", "http://[::1]:8080/p.png"),
+        ("https://brand.example/" + "x" * 490, "https://brand.example/" + "x" * 490),
+    ],
+)
+def test_a_picture_has_an_address(text: str, stored: str) -> None:
+    assert fields.picture_url(text) == stored
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "http://brand.example/p.jpg",
+            "ftp://brand.example/p.jpg",
+            "//brand.example/p.jpg",
+            "brand.example/p.jpg",
+        ),
+        *(
+            "https://",
+            "https:///p.jpg",
+            "https://u:p@brand.example/p.jpg",
+            "https://brand.example/p.jpg#a",
+            "",
+        ),
+        *("https://brand.example/p.jpg#", "https://brand.example:x/", "https://[::1/", "javascript:alert(1)"),
+        *("https://brand.example/a b", "https://brand.example/奶粉.jpg", 'https://brand.example/"onload="'),
+        *(
+            "https://brand.example/]]>\n",
+            "https://brand.example/a\x00b",
+            "https://brand.example/" + "x" * 491,
+        ),
+        *(
+            "http://127.0.0.1.brand.example/p.jpg",
+            "http://localhost@brand.example/p.jpg",
+            "data:image/png;base64,AA",
+        ),
+    ],
+)
+def test_an_address_that_no_channel_should_fetch_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        fields.picture_url(text)
+
+
 @pytest.mark.parametrize("text", ["青禾", "一二三四五六七八九十", "A" * 24, "[" * 12, "Café"])
 def test_a_short_name_that_fits(text: str) -> None:
     assert fields.short_name(text) == text

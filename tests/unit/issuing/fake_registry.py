@@ -62,6 +62,7 @@ class FakeLabelRegistry:
         short_name: str = "",
         spoken_name: str = "",
         gtin: str = "",
+        picture_url: str = "",
         thresholds: Thresholds | None = None,
     ) -> Product:
         brand = next(brand for brand in self._brands if brand.id == brand_id)

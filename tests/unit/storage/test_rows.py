@@ -26,7 +26,9 @@ _VERDICTS = st.builds(
     outcome=st.sampled_from(Outcome),
     reasons=_REASONS,
     label=st.none()
-    | st.builds(LabelSummary, brand=_TEXTS, product=_TEXTS, programme=_TEXTS, brand_en=_TEXTS),
+    | st.builds(
+        LabelSummary, brand=_TEXTS, product=_TEXTS, programme=_TEXTS, brand_en=_TEXTS, picture_url=_TEXTS
+    ),
     ordinal=st.none() | st.integers(1, 2**62),
     first=st.none() | st.builds(First, at=_TIMES, channel=_TEXTS, place=_TEXTS, own=st.booleans()),
     own_first_at=st.none() | _TIMES,
@@ -44,6 +46,17 @@ def test_a_stored_verdict_is_equal_in_every_field(verdict: Verdict) -> None:
     assert read == verdict
     assert [type(reason) for reason in read.reasons] == [type(reason) for reason in verdict.reasons]
     assert verdict_to_bytes(read) == verdict_to_bytes(verdict)
+
+
+def test_a_verdict_stored_before_products_had_pictures_still_reads() -> None:
+    label = LabelSummary(brand="海岸牧场", product="奶粉", gtin="06901234567892")
+    verdict = Verdict(
+        outcome=Outcome.FIRST, label=label, ordinal=1, recorded_at=datetime(2026, 3, 5, tzinfo=UTC)
+    )
+    stored = verdict_to_bytes(verdict)
+    before = stored.replace(b'"picture_url":"",', b"")
+    assert before != stored
+    assert verdict_from_bytes(before) == verdict
 
 
 @given(_TIMES)

@@ -37,7 +37,7 @@ BRANDS: Final = (
     " threshold_warn FROM brand ORDER BY id"
 )
 PRODUCTS: Final = (
-    "SELECT id, brand, name, name_en, short_name, spoken_name, gtin, threshold_genuine, threshold_warn"
+    "SELECT id, brand, name, name_en, short_name, spoken_name, gtin, picture_url, threshold_genuine, threshold_warn"
     " FROM product ORDER BY id"
 )
 PROGRAMMES: Final = "SELECT id, name, name_en, threshold_genuine, threshold_warn FROM programme ORDER BY id"
@@ -147,7 +147,7 @@ async def read_products(read: aiosqlite.Connection) -> dict[int, Product]:
     brands = await read_brands(read)
     products = {}
     for row in await rows_of(read, PRODUCTS):
-        number, brand, name, name_en, short_name, spoken_name, gtin, genuine, warn = row
+        number, brand, name, name_en, short_name, spoken_name, gtin, picture_url, genuine, warn = row
         products[number] = Product(
             id=ProductId(number),
             brand=brands[brand],
@@ -156,6 +156,7 @@ async def read_products(read: aiosqlite.Connection) -> dict[int, Product]:
             short_name=short_name,
             spoken_name=spoken_name,
             gtin=gtin,
+            picture_url=picture_url,
             thresholds=_thresholds(genuine, warn),
         )
     return products

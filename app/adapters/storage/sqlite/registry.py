@@ -83,12 +83,13 @@ class SqliteRegistry:
         short_name: str = "",
         spoken_name: str = "",
         gtin: str = "",
+        picture_url: str = "",
         thresholds: Thresholds | None = None,
     ) -> Product:
         """Add a product to a brand."""
         await self._require("brand", brand_id)
-        values = (brand_id, name, name_en, short_name, spoken_name, gtin, *_pair(thresholds))
-        columns = "brand, name, name_en, short_name, spoken_name, gtin"
+        values = (brand_id, name, name_en, short_name, spoken_name, gtin, picture_url, *_pair(thresholds))
+        columns = "brand, name, name_en, short_name, spoken_name, gtin, picture_url"
         return await self._add("product", columns, values, read_products)
 
     async def add_programme(
