@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.core.errors import StoreUnavailable
+from app.core.errors import KeyFileInvalid, KeyMissing, StoreUnavailable
 from app.core.model.value import value
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.ports.clock import Clock
@@ -37,6 +37,7 @@ _ONCE_A_DAY: Final = {
     NoticeWords.WELCOME: NoticeKind.WELCOME,
     NoticeWords.OPTED_OUT: NoticeKind.OPTED_OUT,
 }
+_KEY_MISSING: Final = Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.KEY_MISSING,), retry_after_s=60)
 _LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
 
 
@@ -105,11 +106,25 @@ class Messages:
         envelope = turn.envelope
         if envelope is None:
             raise TypeError("only a message with its envelope can be answered here")
-        engine, channel, alias = self._asking.engine, manifest.name, None
-        if envelope.alias_id is not None:
-            alias = engine.message_key(channel, envelope.account, envelope.alias_id)
-        ids = _Ids(key=engine.message_key(channel, envelope.account, envelope.message_id), alias=alias)
+        try:
+            ids = self._ids(manifest.name, envelope)
+        except (
+            KeyMissing,
+            KeyFileInvalid,
+        ) as error:  # nothing tells messages apart, so nothing may be kept either
+            self._journal.failed("message_key_missing", error)
+            if not (envelope.in_band and isinstance(turn, CodeSubmitted)):
+                raise StoreUnavailable("The key file is missing; the message is asked for again.") from error
+            return self._word(manifest, turn, _KEY_MISSING)
         return await self._answering.share(ids.both, lambda: self._answer(manifest, turn, envelope, ids))
+
+    def _ids(self, channel: str, envelope: Envelope) -> _Ids:
+        """Return what a message is known by. Raises ``KeyMissing`` or ``KeyFileInvalid``."""
+        engine, account, alias = self._asking.engine, envelope.account, envelope.alias_id
+        return _Ids(
+            key=engine.message_key(channel, account, envelope.message_id),
+            alias=None if alias is None else engine.message_key(channel, account, alias),
+        )
 
     async def _answer(
         self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven, envelope: Envelope, ids: _Ids

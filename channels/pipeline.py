@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import cast
+from typing import Final, cast
 
 from app.core.errors import NotAuthentic, StoreUnavailable, Undecodable
 from app.core.model.verdict import Outcome, Verdict
@@ -12,7 +12,14 @@ from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from channels.abilities import ErrandChannel, ErrandFailed, MessageChannel
 from channels.asking import Asking
-from channels.base import ChannelAdapter, InboundRequest, OutboundResponse, Refusal, RefusalKind
+from channels.base import (
+    ChannelAdapter,
+    ChannelManifest,
+    InboundRequest,
+    OutboundResponse,
+    Refusal,
+    RefusalKind,
+)
 from channels.follow_up import FollowUp
 from channels.messages import Messages, Saying
 from channels.once import Together
@@ -31,6 +38,8 @@ from channels.turns import (
     Turn,
 )
 from channels.wording.reply import Wording
+
+_LOOKS_S: Final = 0.4
 
 
 class Pipeline:
@@ -167,11 +176,18 @@ class Pipeline:
                 if isinstance(one, DeliveryReport):
                     await self._messages.note_delivery(manifest.name, one)
                 elif isinstance(one, CodeSubmitted | CommandGiven):
-                    saying = await self._messages.answer(manifest, one)
-        except StoreUnavailable as error:
+                    async with asyncio.timeout(_patience_s(manifest)):
+                        saying = await self._messages.answer(manifest, one)
+        except (StoreUnavailable, TimeoutError) as error:
             self._journal.failed("message_not_kept", error)
-            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, cause=error))
+            cause = error if isinstance(error, StoreUnavailable) else None
+            return adapter.refuse(Refusal(kind=RefusalKind.UNAVAILABLE, cause=cause))
         return adapter.say(inbound, saying.text, saying.reply)
+
+
+def _patience_s(manifest: ChannelManifest) -> float:
+    """Return how long a message may take at most, looks before and after its deadline included."""
+    return (manifest.deadline_ms + manifest.owe_ms) / 1000 + _LOOKS_S
 
 
 def _is_message(turn: Turn) -> bool:

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.errors import StoreUnavailable
+from app.core.engine import VerificationEngine
+from app.core.errors import KeyMissing, StoreUnavailable
 from app.core.model.caller import CallerKind
 from app.core.model.code import read_codes
 from app.core.model.reply import ReplyAddress
 from app.core.model.verification import VerificationRequest
+from app.issuing.keyring import Keyring
+from app.issuing.recogniser import CodebookRecogniser
 from channels.base import ChannelManifest
 from channels.messages import Messages, MessageStores
 from channels.turns import CodeSubmitted, CommandGiven, Envelope, ThrottleSubject
@@ -281,3 +284,24 @@ async def test_out_of_band_what_cannot_be_kept_is_asked_for_again(service: Sampl
 async def test_a_caller_without_a_number_is_helped_like_anybody(texter: Texter) -> None:
     texter.caller = replace(texter.caller, token=None)
     assert await texter.command("help", "m1")
+
+
+async def test_without_the_keys_a_code_is_answered_by_unavailable(
+    texter: Texter, service: SampleService
+) -> None:
+    def refuse() -> Keyring:
+        raise KeyMissing
+
+    engine = VerificationEngine(
+        recogniser=CodebookRecogniser(refuse),
+        store=service.store,
+        catalogues=service.store,
+        cache=service.cache,
+        clock=service.clock,
+        journal=service.journal,
+    )
+    texter.service = replace(service, engine=engine)
+    assert "cannot give an answer just now" in await texter.code(service.code())
+    with pytest.raises(StoreUnavailable):  # a command cannot be kept: the provider brings it again
+        await texter.command("opt_out")
+    assert service.store.facts == []
