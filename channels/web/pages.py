@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from app.core.model.caller import CallerKind
 from app.core.model.code import Code, Entry, read_codes
-from app.core.model.verdict import Outcome, Verdict
+from app.core.model.verdict import Outcome
 from app.core.model.verification import Record, VerificationRequest
 from channels.base import (
     ChannelContext,
@@ -221,7 +221,7 @@ class WebAdapter:
         if record is None or request.received_at - record.verification.recorded_at > _RECORD_SHOWN_FOR:
             return self._refusal_page(BY_KIND[RefusalKind.UNKNOWN_ADDRESS], turn.locale)
         recorded_at = record.verification.recorded_at
-        reply = self._wording.reply(_announced(record), turn.locale)
+        reply = self._wording.reply(record.as_announced(), turn.locale)
         age = request.received_at - recorded_at
         if record.asked_by_reader and -_CLOCK_SLACK <= age <= _ANSWER_SHOWN_FOR:
             body = self._site.result(reply, path=request.path)
@@ -285,20 +285,6 @@ def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:
 
 def _grouped(digits: str) -> str:
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
-
-
-def _announced(record: Record) -> Verdict:
-    """Return the verdict as it was announced."""
-    return Verdict(
-        outcome=record.announced,
-        reasons=record.reasons,
-        label=record.label,
-        ordinal=record.ordinal,
-        first=record.first,
-        own_first_at=record.own_first_at,
-        recorded_at=record.verification.recorded_at,
-        verification_id=record.verification.id,
-    )
 
 
 def make_adapters(context: ChannelContext) -> tuple[WebAdapter]:

@@ -9,7 +9,7 @@ from app.core.model.caller import Caller
 from app.core.model.code import Code
 from app.core.model.label import BrandId, Label, LabelSummary
 from app.core.model.value import value
-from app.core.model.verdict import Detail, First, Outcome, VerificationId
+from app.core.model.verdict import Detail, First, Outcome, Verdict, VerificationId
 
 
 @value
@@ -107,3 +107,16 @@ class Record:
     first: First | None = None
     own_first_at: datetime | None = None
     reasons: tuple[Outcome | Detail, ...] = ()
+
+    def as_announced(self) -> Verdict:
+        """Return the verdict as it was announced, as far as it was read back."""
+        return Verdict(
+            outcome=self.announced,
+            reasons=self.reasons,
+            label=self.label,
+            ordinal=self.ordinal,
+            first=self.first,
+            own_first_at=self.own_first_at,
+            recorded_at=self.verification.recorded_at,
+            verification_id=self.verification.id,
+        )

@@ -1,0 +1,160 @@
+"""Requests of a mini-program as turns. Every message id begins with the caller's token, so nobody meets another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.core.model.reply import ReplyAddress
+from app.core.model.verdict import VerificationId
+from app.core.model.verification import VerificationRequest
+from channels.base import ChannelContext, InboundRequest
+from channels.networks import address_subjects
+from channels.problems import (
+    Problem,
+    RequestReason,
+    RequestUndecodable,
+    message_id,
+    read_object,
+    read_question,
+)
+from channels.turns import CodeSubmitted, Errand, HistoryOpened, RecallWatched, ReportMade, ThrottleSubject
+from channels.wechat.api.sessions import Session
+from channels.wechat.meaning import CHANNEL
+from channels.wechat.settings import Account
+from channels.wording.locales import find_locale, negotiate_locale, resolve_locale
+
+SIGN_IN: Final = "sign_in"
+MOST_RECORDS: Final = 50
+MOST_WORDS: Final = 500  # characters
+_RECORDS: Final = 20
+
+UNKNOWN_APP: Final = Problem(
+    code="unknown_app", status=422, detail='"app_id" must be the AppID of a mini-program of this service.'
+)
+WRONG_LIMIT: Final = Problem(
+    code="invalid_limit", status=422, detail=f'"limit" must be a number from 1 to {MOST_RECORDS}.'
+)
+WRONG_TEXT: Final = Problem(
+    code="invalid_text", status=422, detail=f'"text" must be a string of 1 to {MOST_WORDS} characters.'
+)
+UNKNOWN_RESULT: Final = Problem(
+    code="unknown_result",
+    status=404,
+    detail='"result" must be that of a check you made of a label in our record.',
+)
+NO_RECALL_NOTICES: Final = Problem(
+    code="recall_notices_not_offered", status=404, detail="This mini-program tells of no recalls."
+)
+
+
+class Reading:
+    """Reads bodies. Every method raises ``RequestUndecodable`` for what cannot be read."""
+
+    def __init__(self, accounts: Mapping[str, Account], context: ChannelContext) -> None:
+        self._accounts = accounts  # by AppID, the one that is meant without any first
+        self._identities = context.identities
+        self._lengths = context.lengths
+
+    def sign_in(self, request: InboundRequest) -> Errand:
+        """Read ``{"code", "app_id"}``: what ``wx.login`` gave, and for which mini-program."""
+        document = read_object(request.headers, request.body)
+        code, app_id = document.get("code"), document.get("app_id")
+        if not isinstance(code, str):
+            raise RequestUndecodable(RequestReason.MISSING_CODE.value)
+        if app_id is None:
+            account = next(iter(self._accounts.values()))
+        else:
+            found = self._accounts.get(app_id) if isinstance(app_id, str) else None
+            if found is None:
+                raise RequestUndecodable(UNKNOWN_APP)
+            account = found
+        return Errand(
+            kind=SIGN_IN,
+            argument=code,
+            account=account.name,
+            subjects=address_subjects(request.remote),
+            locale=_preferred_locale(request),
+        )
+
+    def verification(self, request: InboundRequest, session: Session) -> CodeSubmitted:
+        """Read ``{"code", "entry", "locale"}`` and the header Idempotency-Key."""
+        reading, locale = read_question(read_object(request.headers, request.body), self._lengths())
+        key, caller = request.headers.get("idempotency-key"), session.caller
+        own_id = None if key is None else f"{_name(session)}\n{message_id(key, reading.code.digits)}"
+        return CodeSubmitted(
+            request=VerificationRequest(
+                code=reading.code,
+                caller=caller,
+                channel=CHANNEL,
+                account=session.account.name,
+                message_id=own_id,
+                scope=session.account.brands,
+                locale=locale,
+                received_at=request.received_at,
+                other_readings=reading.others,
+            ),
+            subjects=(ThrottleSubject(CHANNEL, caller.token or b""), *address_subjects(request.remote)),
+            more_codes=reading.more_codes,
+        )
+
+    def history(self, request: InboundRequest, session: Session) -> HistoryOpened:
+        """Read ``limit`` and ``locale`` of the address."""
+        limit = request.query.get("limit", str(_RECORDS))
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_RECORDS):
+            raise RequestUndecodable(WRONG_LIMIT)
+        return HistoryOpened(
+            reader=session.caller, channel=CHANNEL, limit=int(limit), locale=_preferred_locale(request)
+        )
+
+    def recall_watch(self, request: InboundRequest, session: Session) -> RecallWatched:
+        """Read ``{"result", "locale"}``."""
+        document = read_object(request.headers, request.body)
+        if not session.account.recall_template:
+            raise RequestUndecodable(NO_RECALL_NOTICES)
+        return RecallWatched(
+            verification_id=self._verification_id(document.get("result")),
+            watcher=session.caller,
+            address=ReplyAddress(sender=f"{session.account.name}/recall", recipient=session.openid),
+            received_at=request.received_at,
+            locale=_locale_of(document, request),
+        )
+
+    def report(self, request: InboundRequest, session: Session) -> ReportMade:
+        """Read ``{"result" or null, "text", "locale"}``. One report a caller and check; without a check, one a day."""
+        document = read_object(request.headers, request.body)
+        text, result = document.get("text"), document.get("result")
+        words = text.strip() if isinstance(text, str) else ""
+        if not 1 <= len(words) <= MOST_WORDS:
+            raise RequestUndecodable(WRONG_TEXT)
+        about = None if result is None else self._verification_id(result)
+        if result is not None and about is None:
+            raise RequestUndecodable(UNKNOWN_RESULT)
+        occasion = request.received_at.date().isoformat() if about is None else str(about)
+        return ReportMade(
+            account=session.account.name,
+            words=words,
+            message_id=f"{_name(session)}\nreport\n{occasion}",
+            verification_id=about,
+            received_at=request.received_at,
+            locale=_locale_of(document, request),
+        )
+
+    def _verification_id(self, result: object) -> VerificationId | None:
+        return self._identities.open_result(result) if isinstance(result, str) else None
+
+
+def _name(session: Session) -> str:
+    """Return what this caller's message ids begin with."""
+    return (session.caller.token or b"").hex()
+
+
+def _locale_of(document: Mapping[str, object], request: InboundRequest) -> str:
+    locale = document.get("locale")
+    return resolve_locale(locale) if isinstance(locale, str) else _preferred_locale(request)
+
+
+def _preferred_locale(request: InboundRequest) -> str:
+    """Return the language of the address, else of ``Accept-Language``, else zh-CN."""
+    named = find_locale(request.query.get("locale", ""))
+    return named or resolve_locale(negotiate_locale(request.headers.get("accept-language", "")) or "")
