@@ -21,9 +21,9 @@ _EVENT: Final = re.compile("[A-Za-z_]{1,48}")
 _SCENE: Final = "qrscene_"
 _LINEAR: Final = re.compile("([A-Z0-9_]+),")  # a bar code comes as EAN_13,6901234567892
 _GOODS: Final = ("EAN", "UPC")
-# between the numerals of a spoken code the speakers of some trades say these
-_SPOKEN: Final = {ord("洞"): "0", ord("两"): "2", ord("拐"): "7", ord("勾"): "9"}
-_NUMERAL: Final = "0-9〇零一幺二三四五六七八九洞两拐勾"
+# the speakers of some trades say 洞, 两, 拐 and 勾 for 0, 2, 7 and 9
+_SPOKEN: Final = str.maketrans("〇零洞一幺二两三四五六七拐八九勾", "0001122345677899")
+_NUMERAL: Final = "0-9〇零洞一幺二两三四五六七拐八九勾"
 _SPOKEN_RUN: Final = re.compile(rf"[{_NUMERAL}][{_NUMERAL}\s，。、,.-]{{4,}}")
 
 
@@ -146,7 +146,8 @@ def _read_event(event: str, fields: Fields) -> Content:
         case events.ScanCodePushEvent() | events.ScanCodeWaitMsgEvent():
             return Scanned(text=_of_scanner(fields))
         case events.LocationEvent():
-            latitude, longitude = _degrees(found.latitude), _degrees(found.longitude)
+            # not by the library, whose number is an error, or the Gulf of Guinea where there is none
+            latitude, longitude = _degrees(fields.get("Latitude")), _degrees(fields.get("Longitude"))
             return Located(latitude=latitude, longitude=longitude, asked=False)
         case events.ClickEvent():
             return MENU.get(_said(found.key), MENU["help"])
@@ -171,7 +172,7 @@ def _said(found: object) -> str:
 def _degrees(found: object) -> float:
     """Return degrees; NaN for what is no number, which lies nowhere."""
     try:
-        return float(found) if isinstance(found, str | int | float) else math.nan
+        return float(found) if isinstance(found, str) else math.nan
     except ValueError:
         return math.nan
 
@@ -197,5 +198,5 @@ def _of_page(path: str) -> str:
 
 
 def _numerals(recognised: str) -> str:
-    """Return recognised speech with the trades' words for 0, 2, 7 and 9 as digits, inside a run of numerals alone."""
+    """Return recognised speech with its numerals as digits, inside a run of them alone: elsewhere they are words."""
     return _SPOKEN_RUN.sub(lambda run: run[0].translate(_SPOKEN), recognised)
