@@ -18,6 +18,7 @@ from channels.web.pages import WebAdapter
 from channels.wording.reply import Reply
 from tests.contract.channel.fastagi_binding import FastAgiBinding
 from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
+from tests.contract.channel.mini_program_api_binding import MiniProgramApiBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, Traits
 from tests.contract.channel.toy_channel.adapter import SECRET, ToyAdapter
@@ -249,5 +250,6 @@ BINDINGS: dict[str, tuple[type[ChannelBinding], ...]] = {
         OfficialPlainBinding,
         MiniProgramXmlBinding,
         MiniProgramJsonBinding,
+        MiniProgramApiBinding,
     ),
 }

@@ -8,6 +8,7 @@ from channels.registry import CHANNELS, load_channels
 from tests.contract.channel.bindings import BINDINGS, ApiBinding, ToyBinding, WebBinding
 from tests.contract.channel.fastagi_binding import FastAgiBinding
 from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
+from tests.contract.channel.mini_program_api_binding import MiniProgramApiBinding
 from tests.contract.channel.sms_bindings import GatewayBinding, KannelBinding, SmppBinding, TwilioBinding
 from tests.contract.channel.suite import ChannelBinding, ChannelContract
 from tests.contract.channel.toy_channel.adapter import ToyAdapter
@@ -97,6 +98,12 @@ class TestMiniProgramJson(ChannelContract):
     @pytest.fixture
     def binding(self) -> ChannelBinding:
         return MiniProgramJsonBinding()
+
+
+class TestMiniProgramApi(ChannelContract):
+    @pytest.fixture
+    def binding(self) -> ChannelBinding:
+        return MiniProgramApiBinding()
 
 
 class TestToy(ChannelContract):
