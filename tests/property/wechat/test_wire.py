@@ -1,0 +1,105 @@
+"""Whatever is said is read as it was said, and whatever was changed on the way is refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.core.errors import NotAuthentic, Undecodable
+from channels.wechat.answers import Letterhead, text_reply
+from channels.wechat.crypto import MessageKeys
+from channels.wechat.documents import read_document, read_xml
+from channels.wechat.envelope import Envelopes
+from channels.wechat.incoming import read_incoming
+from channels.wechat.simulate import text_message
+from tests.contract.channel.wechat_bindings import KEY, MINI_PROGRAM, NOW, OFFICIAL, OPENID, brought
+
+HEAD = Letterhead(account="gh_1", openid=OPENID, created_at=str(NOW))
+KEYS = MessageKeys((KEY,), "wx1", account="it")
+_XML = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff")
+_KINDS = ["text", "voice", "image", "location", "link", "event", "miniprogrampage", "shortvideo", "unknown"]
+_EVENTS = [
+    "subscribe",
+    "SCAN",
+    "LOCATION",
+    "CLICK",
+    "scancode_waitmsg",
+    "user_enter_tempsession",
+    "VIEW",
+    "x",
+]
+
+
+@given(st.text(_XML))
+@example("]]>")
+@example("]]]]><![CDATA[>")
+@example("</Content><Content>")
+@example("&amp;&#0;")
+def test_any_text_arrives_as_it_was_said(text: str) -> None:
+    sealed = KEYS.seal(text_reply(HEAD, text), about="1")
+    fields = read_xml(KEYS.unseal(sealed).text.encode())
+    assert fields["Content"] == text.strip(" ")
+    assert set(fields) == {"MsgType", "FromUserName", "ToUserName", "CreateTime", "Content"}
+
+
+@given(st.text())
+def test_a_text_of_any_characters_leaves_as_xml(text: str) -> None:
+    assert read_xml(text_reply(HEAD, text).encode())["FromUserName"] == "gh_1"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_no_bit_of_an_encrypted_body_may_change(as_json: bool) -> None:
+    message = text_message("12345678901234567890", openid=OPENID, message_id=7, created_at=NOW)
+    request = brought(MINI_PROGRAM, message, as_json=as_json)
+    envelopes = Envelopes(MINI_PROGRAM, reads_json=True)
+    assert envelopes.open(request)
+    for position in range(len(request.body) * 8):
+        changed = bytearray(request.body)
+        changed[position // 8] ^= 1 << position % 8
+        with pytest.raises(NotAuthentic):
+            envelopes.open(replace(request, body=bytes(changed)))
+
+
+@given(st.binary(max_size=2_000))
+@example(b"{" * 2_000)
+@example(b"<xml>" * 400)
+def test_a_body_of_any_bytes_is_read_or_refused(body: bytes) -> None:
+    with suppress(Undecodable):
+        read_document(body)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "ToUserName": st.just("gh_1"),
+            "FromUserName": st.just(OPENID),
+            "CreateTime": st.just("1"),
+            "MsgId": st.just("1"),
+            "MsgType": st.sampled_from(_KINDS),
+            "Event": st.sampled_from(_EVENTS),
+            **{
+                name: st.text() | st.dictionaries(st.text(), st.text(), max_size=2)
+                for name in (
+                    "Content", "Recognition", "Url", "PagePath", "EventKey", "ScanCodeInfo", "Label",
+                    "Location_X", "Location_Y", "Latitude", "Longitude",
+                )
+            },
+        },
+    )
+)  # fmt: skip
+def test_fields_of_any_sort_are_read_or_refused(fields: dict[str, str | dict[str, str]]) -> None:
+    with suppress(Undecodable):
+        assert OPENID not in repr(read_incoming(fields))
+
+
+@given(st.text(max_size=100), st.sampled_from(["timestamp", "nonce", "msg_signature", "encrypt_type"]))
+def test_no_part_of_the_address_may_change(text: str, name: str) -> None:
+    request = brought(OFFICIAL, text_message("1", openid=OPENID, message_id=7, created_at=NOW))
+    if request.query[name] != text:
+        with pytest.raises(NotAuthentic):
+            Envelopes(OFFICIAL, reads_json=False).open(replace(request, query={**request.query, name: text}))
