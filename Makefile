@@ -7,6 +7,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(JOBS) --dist loadgroup
 ZXING := node_modules/zxing-wasm
+WEIXIN := node_modules/weixin-js-sdk
 VENDOR := app/web/static/vendor
 COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
@@ -30,7 +31,9 @@ $(STAMP): requirements/dev.lock pyproject.toml package.json package-lock.json
 		mkdir -p $(VENDOR) && \
 		cp $(ZXING)/dist/iife/reader/index.js $(VENDOR)/zxing-reader.js && \
 		cp $(ZXING)/dist/reader/zxing_reader.wasm $(VENDOR)/zxing_reader.wasm && \
-		cp $(ZXING)/LICENSE $(VENDOR)/zxing-wasm.LICENSE.txt; \
+		cp $(ZXING)/LICENSE $(VENDOR)/zxing-wasm.LICENSE.txt && \
+		cp $(WEIXIN)/index.js $(VENDOR)/weixin-js-sdk.js && \
+		cp $(WEIXIN)/LICENSE $(VENDOR)/weixin-js-sdk.LICENSE.txt; \
 	else \
 		echo "Node is not installed: the page is whole without the camera scan (install Node and npm, then: make clean setup)."; \
 	fi

@@ -9,9 +9,11 @@ from app.core.errors import SettingsInvalid
 from app.core.model.label import BrandId
 from app.settings import Settings
 from app.settings.parts import MiniProgramSettings, OfficialAccountSettings, WechatAccountSettings
+from channels.web.settings import WebOptions
 from channels.wechat.settings import Account, AccountKind, Mode, WechatSettings
 
 WECHAT: Final = "wechat"
+WEB: Final = "web"
 _AES_KEY: Final = re.compile(r"[A-Za-z0-9]{43}")
 _CHECK_FILE: Final = re.compile(r"[A-Za-z0-9_]{1,64}\.txt")
 
@@ -40,6 +42,11 @@ def wechat_settings(settings: Settings) -> WechatSettings:
         js_sdk=_js_sdk(settings),
         domain_files=dict(_check_file(entry) for entry in chosen.domain_check_files),
     )
+
+
+def web_options(settings: Settings) -> WebOptions:
+    """Return what the website may offer inside WeChat."""
+    return WebOptions(js_sdk=WECHAT in settings.channels and bool(_js_sdk(settings)))
 
 
 def _account(name: str, kind: AccountKind, chosen: WechatAccountSettings, field: str) -> Account:

@@ -28,7 +28,7 @@ from app.adapters.places import PhoneNumberPlaces
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
-from app.bootstrap.chatting import WECHAT, wechat_settings
+from app.bootstrap.chatting import WEB, WECHAT, web_options, wechat_settings
 from app.bootstrap.conversations import Service, conversations, listening, open_spending
 from app.bootstrap.requirements import require_database, require_fit
 from app.bootstrap.telephony import IVR, open_hotline
@@ -168,7 +168,8 @@ async def _open_channels(
     hotline = await open_hotline(settings, spending, lambda: base.engine.catalogue, base.log, parts)
     if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
-    own = {SMS: sms_settings(settings), IVR: hotline, WECHAT: wechat_settings(settings)}
+    own: dict[str, object] = {SMS: sms_settings(settings), IVR: hotline, WECHAT: wechat_settings(settings)}
+    own[WEB] = web_options(settings)
     adapters = _load_channels(settings, _context(settings, base, wording, places, calls, own))
     asking = Asking(
         engine=base.engine,

@@ -25,6 +25,7 @@ from channels.turns import CodeSubmitted, CommandGiven, RecordOpened, Turn
 from channels.web.gtin import is_gtin
 from channels.web.origins import Origins
 from channels.web.refusals import ForeignOrigin, PageReason
+from channels.web.settings import WebOptions
 from channels.web.site import Form, Site
 from channels.web.visitors import (
     COOKIE,
@@ -56,6 +57,9 @@ _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _RETRY_AFTER_S: Final = "5"
 _HTML: Final = "text/html; charset=utf-8"
 _NO_STORE: Final = ("Cache-Control", "no-store")
+_WECHAT: Final = "MicroMessenger"  # stands in the User-Agent of WeChat's browser on every system
+# where pages differ inside WeChat; a proxy that stores them all the same must at least not mix them up
+_VARY: Final = ("Vary", "Accept-Encoding, User-Agent")
 _STATUSES: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 503}
 
 
@@ -91,6 +95,8 @@ class WebAdapter:
         self._nonces = nonces
         self._secrets = secrets
         self._site = Site()
+        options = context.settings.get("web")
+        self._js_sdk = isinstance(options, WebOptions) and options.js_sdk
 
     def routes(self) -> tuple[Route, ...]:
         """Return the site's addresses."""
@@ -133,7 +139,7 @@ class WebAdapter:
         """Return the page, or the redirect to a recorded answer's page."""
         match turn:
             case FormSubmitted() if reply is not None:
-                return self._encode_answer(turn, reply)
+                return self._encode_answer(request, turn, reply)
             case RecordOpened():
                 return self._encode_record(request, turn, record)
             case CommandGiven():
@@ -142,7 +148,8 @@ class WebAdapter:
                     shown=_grouped(turn.argument),
                     scanned=turn.argument if len(turn.argument) in self._lengths() else "",
                 )
-                body = self._site.check(turn.locale, form, path=request.path)
+                in_wechat = self._in_wechat(request)
+                body = self._site.check(turn.locale, form, path=request.path, in_wechat=in_wechat)
                 return self._page(200, body, self._open_cookies(request))
             case _:
                 raise TypeError("The website has no such turn.")
@@ -198,7 +205,7 @@ class WebAdapter:
             keeps_cookie=cookie is not None,
         )
 
-    def _encode_answer(self, turn: FormSubmitted, reply: Reply) -> OutboundResponse:
+    def _encode_answer(self, request: InboundRequest, turn: FormSubmitted, reply: Reply) -> OutboundResponse:
         verdict = reply.verdict
         cookies = () if turn.keeps_cookie else (self._caller_cookie(turn.secret),)
         if verdict.verification_id is not None:
@@ -211,7 +218,9 @@ class WebAdapter:
         if verdict.outcome is Outcome.MISTYPED:
             # Answered: sent again alike, it is a second look and no retry, which may end in "not in our record".
             form = replace(form, nonce=following_nonce(form.nonce))
-        return self._page(status, self._site.notice(reply, form, turn.request.code.digits), cookies)
+        in_wechat = self._in_wechat(request)
+        body = self._site.notice(reply, form, turn.request.code.digits, in_wechat=in_wechat)
+        return self._page(status, body, cookies)
 
     # -- reading a record ------------------------------------------------------------------------------------
 
@@ -223,16 +232,25 @@ class WebAdapter:
         recorded_at = record.verification.recorded_at
         reply = self._wording.reply(record.as_announced(), turn.locale)
         age = request.received_at - recorded_at
+        path, in_wechat = request.path, self._in_wechat(request)
         if record.asked_by_reader and -_CLOCK_SLACK <= age <= _ANSWER_SHOWN_FOR:
-            body = self._site.result(reply, path=request.path)
+            body = self._site.result(reply, path=path, in_wechat=in_wechat)
         else:
-            body = self._site.record(reply, self._wording.moment(recorded_at, turn.locale), path=request.path)
+            recorded = self._wording.moment(recorded_at, turn.locale)
+            body = self._site.record(reply, recorded, path=path, in_wechat=in_wechat)
         return self._page(200, body, self._open_cookies(request))
 
     # -- responses -------------------------------------------------------------------------------------------
 
     def _page(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> OutboundResponse:
-        return OutboundResponse(status=status, body=body, content_type=_HTML, headers=(_NO_STORE, *headers))
+        vary = (_VARY,) if self._js_sdk else ()
+        return OutboundResponse(
+            status=status, body=body, content_type=_HTML, headers=(_NO_STORE, *vary, *headers)
+        )
+
+    def _in_wechat(self, request: InboundRequest) -> bool:
+        """Tell whether the page is opened inside WeChat and may use what WeChat offers to pages."""
+        return self._js_sdk and _WECHAT in request.headers.get("user-agent", "")
 
     def _refusal_page(self, problem: Problem, locale: str) -> OutboundResponse:
         headers = (("Retry-After", _RETRY_AFTER_S),) if problem.status == 503 else ()

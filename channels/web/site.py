@@ -42,7 +42,7 @@ class SlipDigit:
 
 
 class Site:
-    """Renders every page of the website, in every locale."""
+    """Renders every page of the website, in every locale. ``in_wechat``: with what WeChat's own browser can do."""
 
     def __init__(self) -> None:
         environment = Environment(
@@ -62,19 +62,25 @@ class Site:
             for locale in LOCALES
         }
 
-    def check(self, locale: str, form: Form, *, path: str = "/") -> bytes:
+    def check(self, locale: str, form: Form, *, path: str = "/", in_wechat: bool = False) -> bytes:
         """Return the page with the code field, empty or filled in."""
-        title = "asked" if form.shown else "check"
         return self._render(
-            "check.html", locale, title, path=path, **_form_values(form), filled=bool(form.shown)
+            "check.html",
+            locale,
+            "asked" if form.shown else "check",
+            path=path,
+            in_wechat=in_wechat,
+            **_form_values(form),
+            filled=bool(form.shown),
         )
 
-    def notice(self, reply: Reply, form: Form, digits: str) -> bytes:
+    def notice(self, reply: Reply, form: Form, digits: str, *, in_wechat: bool = False) -> bytes:
         """Return the form under an answer that recorded nothing: a slip, too many checks, trouble on our side."""
         return self._render(
             "check.html",
             reply.locale,
             _NOTICE_TITLES.get(reply.variant, "help"),
+            in_wechat=in_wechat,
             **_form_values(form)
             | {
                 "filled": True,
@@ -85,7 +91,7 @@ class Site:
             },
         )
 
-    def result(self, reply: Reply, *, path: str) -> bytes:
+    def result(self, reply: Reply, *, path: str, in_wechat: bool = False) -> bytes:
         """Return the full result page, for the one who asked."""
         page = reply.page
         return self._render(
@@ -93,15 +99,22 @@ class Site:
             reply.locale,
             "result",
             path=path,
+            in_wechat=in_wechat,
             page=page,
             look=LOOKS[reply.variant],
             tel=_telephone(page),
         )
 
-    def record(self, reply: Reply, recorded: str, *, path: str) -> bytes:
+    def record(self, reply: Reply, recorded: str, *, path: str, in_wechat: bool = False) -> bytes:
         """Return the grey record page, for anybody else and for later."""
         return self._render(
-            "record.html", reply.locale, "record", path=path, page=reply.page, recorded=recorded
+            "record.html",
+            reply.locale,
+            "record",
+            path=path,
+            in_wechat=in_wechat,
+            page=reply.page,
+            recorded=recorded,
         )
 
     def refusal(self, problem: Problem, locale: str) -> bytes:
@@ -112,13 +125,26 @@ class Site:
             "refusal.html", locale, "refusal", heading=words[f"{code}_heading"], sentence=words[code]
         )
 
-    def _render(self, template: str, locale: str, title: str, *, path: str = "/", **values: object) -> bytes:
+    def _render(
+        self,
+        template: str,
+        locale: str,
+        title: str,
+        *,
+        path: str = "/",
+        in_wechat: bool = False,
+        **values: object,
+    ) -> bytes:
         words = self._words[locale]
-        return (
-            self._templates[template]
-            .render(locale=locale, words=words, title=words["titles"][title], switch_path=path, **values)
-            .encode()
+        page = self._templates[template].render(
+            locale=locale,
+            words=words,
+            title=words["titles"][title],
+            switch_path=path,
+            in_wechat=in_wechat,
+            **values,
         )
+        return page.encode()
 
 
 def _form_values(form: Form) -> dict[str, Any]:

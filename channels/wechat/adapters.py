@@ -9,7 +9,7 @@ from channels.wechat.settings import AccountKind, WechatSettings
 def make_adapters(context: ChannelContext) -> tuple[ChannelAdapter, ...]:
     """Return the adapters of what is set up; the registry names this factory."""
     settings = context.settings.get("wechat")
-    if not isinstance(settings, WechatSettings) or not settings.accounts:
+    if not isinstance(settings, WechatSettings) or not (settings.accounts or settings.domain_files):
         return ()
     return _make(settings, context)
 
@@ -20,11 +20,13 @@ def _make(settings: WechatSettings, context: ChannelContext) -> tuple[ChannelAda
     from channels.wechat.api.sessions import MiniProgram
     from channels.wechat.mini_program_push import MiniProgramAdapter
     from channels.wechat.official_account import OfficialAccountAdapter
+    from channels.wechat.page import PageAdapter, PageSigner
     from channels.wechat.platform.client import Platform
     from channels.wechat.platform.senders import make_senders
 
     adapters: list[ChannelAdapter] = []
     programs: list[MiniProgram] = []
+    signer: PageSigner | None = None
     for account in settings.accounts:
         platform = Platform(
             account, api_base=settings.api_base, calls=context.calls, cache=context.cache, clock=context.clock
@@ -32,10 +34,15 @@ def _make(settings: WechatSettings, context: ChannelContext) -> tuple[ChannelAda
         senders = make_senders(account, platform)
         if account.kind is AccountKind.OFFICIAL_ACCOUNT:
             adapters.append(OfficialAccountAdapter(account, context, senders))
+            if account.name == settings.js_sdk:
+                signer = PageSigner(account=account.name, app_id=account.app_id, tickets=platform)
             continue
         adapters.append(MiniProgramAdapter(account, context, senders))
         if account.app_id and account.app_secret:  # without them nobody can be signed in
             programs.append(MiniProgram(account=account, platform=platform))
     if programs:
         adapters.append(MiniProgramApiAdapter(context, programs))
+    if signer is not None or settings.domain_files:
+        files = settings.domain_files
+        adapters.append(PageAdapter(public_url=context.public_url, signer=signer, domain_files=files))
     return tuple(adapters)

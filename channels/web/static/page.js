@@ -46,16 +46,28 @@
     submit.textContent = label;
   });
 
+  // Fills in the code of what was scanned: an address of a label (/q/ or Digital Link 21) or the digits alone.
+  window.yanzhenFill = (text) => {
+    const found = /\/(?:q|21)\/(\d{6,64})(?:$|[?#/])/.exec(text) || /^\s*(\d[\d\s]{5,80})\s*$/.exec(text);
+    if (!found) return false;
+    const digits = digitsOf(found[1]);
+    field.value = grouped(digits);
+    form.elements.entry.value = "scanned";
+    form.elements.scanned.value = digits;
+    submit.focus();
+    return true;
+  };
+
   const scan = document.getElementById("scan");
+  scan.addEventListener("click", () => {
+    if (window.yanzhenScan) { window.yanzhenScan(); return; }
+    const script = document.createElement("script");
+    script.src = scan.dataset.script;
+    script.onload = () => window.yanzhenScan();
+    document.head.append(script);
+  });
   if (navigator.mediaDevices && navigator.mediaDevices.getUserMedia && window.WebAssembly) {
-    // The reader is optional at set-up; where it is not there, the button never appears.
-    fetch(scan.dataset.reader, { method: "HEAD" }).then((answer) => { scan.hidden = !answer.ok; }, () => {});
-    scan.addEventListener("click", () => {
-      if (window.yanzhenScan) { window.yanzhenScan(); return; }
-      const script = document.createElement("script");
-      script.src = scan.dataset.script;
-      script.onload = () => window.yanzhenScan();
-      document.head.append(script);
-    });
+    // The reader is optional at set-up; where it is not there, the button does not appear for it.
+    fetch(scan.dataset.reader, { method: "HEAD" }).then((answer) => { if (answer.ok) scan.hidden = false; }, () => {});
   }
 })();

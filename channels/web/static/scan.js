@@ -4,8 +4,6 @@
   const scan = document.getElementById("scan");
   const status = document.getElementById("scan-status");
   const box = document.getElementById("camera");
-  const field = document.getElementById("code");
-  const form = field.form;
   const words = scan.dataset;
   const longestLook = 60000;
   let stream = null;
@@ -34,20 +32,6 @@
     status.textContent = message;
   }
 
-  // The digits of a code in what was scanned: an address of a label (/q/ or Digital Link 21) or the digits alone.
-  function digitsOf(text) {
-    const found = /\/(?:q|21)\/(\d{6,64})(?:$|[?#/])/.exec(text) || /^\s*(\d[\d\s]{5,80})\s*$/.exec(text);
-    return found ? found[1].replace(/\D/g, "") : "";
-  }
-
-  function fill(digits) {
-    field.value = digits.replace(/(.{4})(?=.)/g, "$1 ");
-    form.elements.entry.value = "scanned";
-    form.elements.scanned.value = digits;
-    close(words.found);
-    form.querySelector("button.main").focus();
-  }
-
   async function look(video, zxing) {
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -63,8 +47,7 @@
         const codes = await zxing.readBarcodes(picture, { formats: ["QRCode", "DataMatrix"], maxNumberOfSymbols: 1 });
         if (stream !== mine) return;
         if (codes.length > 0) {
-          const digits = digitsOf(codes[0].text);
-          if (digits) { fill(digits); return; }
+          if (window.yanzhenFill(codes[0].text)) { close(words.found); return; }
           status.textContent = words.other;
         }
       }
