@@ -11,6 +11,8 @@ import pytest
 from app.core.model.verdict import Verdict
 from channels.base import OutboundResponse, Refusal, RefusalKind
 from channels.wechat.answers import cdata
+from channels.wechat.crypto import MessageKeys
+from channels.wechat.documents import read_xml
 from channels.wechat.mini_program_push import MiniProgramAdapter
 from channels.wechat.official_account import OfficialAccountAdapter
 from channels.wechat.settings import Account
@@ -69,6 +71,23 @@ class TestTexts:
     @pytest.mark.parametrize("text", ["]]>", "]]]>", "]]]]>>", "]]>]]>", "]", "]]", ">"])
     def test_the_end_of_character_data_is_split(self, text: str) -> None:
         assert ET.fromstring(f"<a><![CDATA[{cdata(text)}]]></a>").text == text
+
+
+class TestRetries:
+    async def test_three_deliveries_get_one_answer(self, service: SampleService) -> None:
+        """The platform signs and seals each delivery anew, so the envelopes differ and what is in them does not."""
+        adapter = OfficialAccountAdapter(OFFICIAL, service.context)
+        message = text_message(service.code(), openid=OPENID, message_id=7, created_at=NOW)
+        answers = []
+        for seconds in (0, 5, 10):
+            service.clock.advance(seconds)
+            request = brought(OFFICIAL, message, sent_at=NOW + seconds, nonce=f"n{seconds}")
+            answers.append((await service.pipeline.carry(adapter, request)).body)
+        keys = MessageKeys(OFFICIAL.aes_keys, OFFICIAL.app_id, account="it")
+        sealed = [read_xml(answer)["Encrypt"] for answer in answers]
+        assert len(set(sealed)) == 3
+        assert len({keys.unseal(str(one)).text for one in sealed}) == 1
+        assert [fact.verification.ordinal for fact in service.store.facts] == [1]
 
 
 class TestCards:
