@@ -5,39 +5,21 @@ Outcomes and details come from the core, so a new one cannot be forgotten here; 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from app.core.model.code import Entry
 from app.core.model.verdict import Detail, Outcome
-from app.web.problems import PROBLEM_TYPE
+from app.web.api import mini_program
+from app.web.api.schemas import RETRY_AFTER, TIME, Schema, json_body, or_null, problem, record, ref, text
 from app.web.routing import Answer
 from channels.base import InboundRequest, OutboundResponse
 from channels.wording.locales import LOCALES
 
 API_VERSION: Final = "1"
-_Schema = dict[str, Any]
 
 
-def _ref(name: str) -> _Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _text(description: str, **more: object) -> _Schema:
-    return {"type": "string", "description": description, **more}
-
-
-def _record(description: str, properties: _Schema, *, optional: frozenset[str] = frozenset()) -> _Schema:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "description": description, "properties": properties, "required": required}
-
-
-def _or_null(schema: _Schema) -> _Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_TIME: Final = {"type": "string", "format": "date-time"}
 _ANSWERED: Final = [
     outcome.value for outcome in Outcome if outcome not in {Outcome.THROTTLED, Outcome.UNAVAILABLE}
 ]
@@ -59,18 +41,19 @@ _PROBLEM_CODES: Final = (
     ),
     ("unavailable", "No answer could be recorded; this says nothing about the product. Try again later."),
     ("internal", "Something failed on our side."),
+    *mini_program.PROBLEM_CODES,
 )
 
-_SCHEMAS: Final[_Schema] = {
-    "Question": _record(
+_SCHEMAS: Final[Schema] = {
+    "Question": record(
         "What is asked.",
         {
-            "code": _text(
+            "code": text(
                 "The code as it stands on the label or in a message: spaces, dashes, full-width digits, a sentence or "
                 "the address in a QR code are all read.",
                 examples=["0000 0000 0000 0000 0000"],
             ),
-            "locale": _text(
+            "locale": text(
                 "The language of `message`; an unknown one falls back to zh-CN.", examples=list(LOCALES)
             ),
             "entry": {
@@ -81,36 +64,36 @@ _SCHEMAS: Final[_Schema] = {
         },
         optional=frozenset({"locale", "entry"}),
     ),
-    "First": _record(
+    "First": record(
         "The first verification of the label.",
         {
-            "at": _TIME | {"description": "UTC."},
-            "channel": _text("The channel it came in on."),
-            "place": _or_null(_text("Province or city, where known.")),
+            "at": TIME | {"description": "UTC."},
+            "channel": text("The channel it came in on."),
+            "place": or_null(text("Province or city, where known.")),
             "own": {"type": "boolean", "description": "Whether it was this caller's."},
         },
     ),
-    "Product": _record(
+    "Product": record(
         "The product the code was issued for.",
         {
-            "name": _text("Name."),
-            "name_en": _or_null(_text("English name.")),
-            "gtin": _or_null(_text("GTIN with 14 digits.")),
-            "picture": _or_null(_text("The https address of its picture, where the brand gave one.")),
+            "name": text("Name."),
+            "name_en": or_null(text("English name.")),
+            "gtin": or_null(text("GTIN with 14 digits.")),
+            "picture": or_null(text("The https address of its picture, where the brand gave one.")),
         },
     ),
-    "Brand": _record(
+    "Brand": record(
         "The brand that answers for it.",
         {
-            "name": _text("Name."),
-            "name_en": _or_null(_text("English name.")),
-            "service_line": _or_null(_text("Telephone of the brand's service line.")),
+            "name": text("Name."),
+            "name_en": or_null(text("English name.")),
+            "service_line": or_null(text("Telephone of the brand's service line.")),
         },
     ),
-    "Programme": _record(
-        "The label programme.", {"name": _text("Name."), "name_en": _or_null(_text("English name."))}
+    "Programme": record(
+        "The label programme.", {"name": text("Name."), "name_en": or_null(text("English name."))}
     ),
-    "Verdict": _record(
+    "Verdict": record(
         "The final answer, recorded before it was sent. It is about the code's record, not about the pack.",
         {
             "outcome": {"enum": _ANSWERED, "description": "The answer; a closed list."},
@@ -125,30 +108,30 @@ _SCHEMAS: Final[_Schema] = {
                 "description": "Which query of this label this is: unique and gapless over all channels. Null where "
                 "none is counted.",
             },
-            "first": _or_null(_ref("First")),
-            "product": _or_null(_ref("Product")),
-            "brand": _or_null(_ref("Brand")),
-            "programme": _or_null(_ref("Programme")),
+            "first": or_null(ref("First")),
+            "product": or_null(ref("Product")),
+            "brand": or_null(ref("Brand")),
+            "programme": or_null(ref("Programme")),
             "slip_position": {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1},
                 "description": "Only with `mistyped`: the place(s) of the digit(s) to look at again, counted from 1.",
             },
-            "message": _text("The answer in words, in the language of `locale`."),
-            "recorded_at": _or_null(
-                _TIME | {"description": "When it was recorded, UTC; null where nothing is."}
+            "message": text("The answer in words, in the language of `locale`."),
+            "recorded_at": or_null(
+                TIME | {"description": "When it was recorded, UTC; null where nothing is."}
             ),
             "locale": {"enum": list(LOCALES), "description": "The language of `message`."},
         },
         optional=frozenset({"slip_position"}),
     ),
-    "Problem": _record(
+    "Problem": record(
         "A problem document (RFC 9457). `code` is stable, the words are not.",
         {
-            "type": _text("Always about:blank or an address that explains the problem."),
-            "title": _text("The kind of problem in words."),
+            "type": text("Always about:blank or an address that explains the problem."),
+            "title": text("The kind of problem in words."),
             "status": {"type": "integer", "description": "The HTTP status."},
-            "detail": _text("What to do."),
+            "detail": text("What to do."),
             "code": {"enum": [code for code, _ in _PROBLEM_CODES], "description": "The kind of problem."},
             "outcome": {"enum": [Outcome.THROTTLED.value, Outcome.UNAVAILABLE.value]},
             "retry_after": {"type": "integer", "minimum": 0, "description": "Seconds."},
@@ -159,16 +142,17 @@ _SCHEMAS: Final[_Schema] = {
         },
         optional=frozenset({"outcome", "retry_after", "locale"}),
     ),
-    "Readiness": _record(
+    **mini_program.SCHEMAS,
+    "Readiness": record(
         "Whether a verification could be recorded now.",
         {
             "ready": {"type": "boolean"},
             "draining": {"type": "boolean", "description": "The service is about to stop."},
             "checks": {
                 "type": "object",
-                "additionalProperties": _record(
+                "additionalProperties": record(
                     "One check.",
-                    {"ok": {"type": "boolean"}, "took_ms": {"type": "number"}, "code": _text("Why not.")},
+                    {"ok": {"type": "boolean"}, "took_ms": {"type": "number"}, "code": text("Why not.")},
                     optional=frozenset({"code"}),
                 ),
             },
@@ -177,21 +161,7 @@ _SCHEMAS: Final[_Schema] = {
 }
 
 
-def _json(description: str, schema: str, **more: object) -> _Schema:
-    return {"description": description, "content": {"application/json": {"schema": _ref(schema)}}, **more}
-
-
-def _problem(description: str, **more: object) -> _Schema:
-    return {"description": description, "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}}, **more}
-
-
-_RETRY_AFTER: Final = {
-    "headers": {
-        "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
-    }
-}
-
-_PATHS: Final[_Schema] = {
+_PATHS: Final[Schema] = {
     "/api/v1/verifications": {
         "post": {
             "operationId": "verify",
@@ -208,20 +178,21 @@ _PATHS: Final[_Schema] = {
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
                 }
             ],
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Question")}}},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Question")}}},
             "responses": {
-                "200": _json("The verdict, whatever it is; a typing slip is one too.", "Verdict"),
-                "400": _problem("The request cannot be read."),
-                "403": _problem("The request came from another site's page."),
-                "413": _problem("The body is too large."),
-                "415": _problem("The body is not JSON."),
-                "422": _problem("A field is missing or of the wrong kind."),
-                "429": _problem("Too many queries or wrong codes.", **_RETRY_AFTER),
-                "500": _problem("Something failed on our side."),
-                "503": _problem("No answer could be recorded.", **_RETRY_AFTER),
+                "200": json_body("The verdict, whatever it is; a typing slip is one too.", "Verdict"),
+                "400": problem("The request cannot be read."),
+                "403": problem("The request came from another site's page."),
+                "413": problem("The body is too large."),
+                "415": problem("The body is not JSON."),
+                "422": problem("A field is missing or of the wrong kind."),
+                "429": problem("Too many queries or wrong codes.", **RETRY_AFTER),
+                "500": problem("Something failed on our side."),
+                "503": problem("No answer could be recorded.", **RETRY_AFTER),
             },
         }
     },
+    **mini_program.PATHS,
     "/livez": {
         "get": {
             "operationId": "live",
@@ -234,15 +205,15 @@ _PATHS: Final[_Schema] = {
             "operationId": "ready",
             "summary": "Can a verification be recorded now",
             "responses": {
-                "200": _json("Yes.", "Readiness"),
-                "503": _json("No, or the service is about to stop.", "Readiness"),
+                "200": json_body("Yes.", "Readiness"),
+                "503": json_body("No, or the service is about to stop.", "Readiness"),
             },
         }
     },
 }
 
 
-def openapi_document(public_url: str) -> _Schema:
+def openapi_document(public_url: str) -> Schema:
     """Return the OpenAPI 3.1 document of the service at ``public_url``."""
     return {
         "openapi": "3.1.0",
@@ -256,7 +227,7 @@ def openapi_document(public_url: str) -> _Schema:
         },
         "servers": [{"url": public_url}],
         "paths": _PATHS,
-        "components": {"schemas": _SCHEMAS},
+        "components": {"schemas": _SCHEMAS, "securitySchemes": mini_program.SECURITY_SCHEMES},
     }
 
 

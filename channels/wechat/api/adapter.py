@@ -28,13 +28,13 @@ from channels.problems import (
     JSON,
     NO_ANSWER,
     NO_STORE,
-    Problem,
     RequestUndecodable,
     no_answer,
     problem_response,
 )
 from channels.turns import CodeSubmitted, Errand, HistoryOpened, RecallWatched, ReportMade, Turn
-from channels.wechat.api.reading import UNKNOWN_RESULT, Reading
+from channels.wechat.api.reading import Reading
+from channels.wechat.api.refusals import AppReason
 from channels.wechat.api.sessions import LIVES_FOR, MiniProgram, Session, Sessions, SignInRequired
 from channels.wechat.meaning import CHANNEL
 from channels.wording.reply import Reply
@@ -45,9 +45,6 @@ _HISTORY: Final = Route(method="GET", path="/api/v1/wechat/verifications")
 _WATCH: Final = Route(method="POST", path="/api/v1/wechat/recall-watches")
 _REPORT: Final = Route(method="POST", path="/api/v1/wechat/reports")
 
-SIGN_IN_REFUSED: Final = Problem(
-    code="sign_in_refused", status=401, detail="Call wx.login again and send its new code."
-)
 _TIMES: Final = orjson.OPT_UTC_Z
 _THROTTLED_S: Final = 60  # the limit of addresses is one a minute
 _RETRY_AFTER_S: Final = 5
@@ -75,7 +72,6 @@ class MiniProgramApiAdapter:
         self._programs = {program.account.name: program for program in programs}
         self._identities = context.identities
         self._wording = context.wording
-        self._clock = context.clock
         self._sessions = Sessions(programs, context)
         reading = Reading({program.account.app_id: program.account for program in programs}, context)
         self._sign_in = reading.sign_in
@@ -126,7 +122,7 @@ class MiniProgramApiAdapter:
         self, request: InboundRequest, turn: RecallWatched, *, watched: bool
     ) -> OutboundResponse:
         """Return 204, or 404 where the check is not the caller's or is of no label in the record."""
-        return _DONE if watched else problem_response(UNKNOWN_RESULT)
+        return _DONE if watched else problem_response(AppReason.UNKNOWN_RESULT.value)
 
     async def run_errand(self, errand: Errand) -> str | ErrandFailed:
         """Return the openid of whoever signs in."""
@@ -140,14 +136,14 @@ class MiniProgramApiAdapter:
         match result:
             case str():
                 document = {
-                    "token": self._sessions.seal(account, result, self._clock.now()),
+                    "token": self._sessions.seal(account, result, request.received_at),
                     "expires_in": int(LIVES_FOR.total_seconds()),
                     "recall_template": account.recall_template or None,
                 }
                 return _json(document)
             case ErrandFailed(refused=True):
                 challenge = (("WWW-Authenticate", "Bearer"),)
-                return problem_response(SIGN_IN_REFUSED, headers=challenge)
+                return problem_response(AppReason.SIGN_IN_REFUSED.value, headers=challenge)
             case ErrandFailed(why="throttled"):
                 return self._come_back(Outcome.THROTTLED, _THROTTLED_S, errand.locale)
             case ErrandFailed():

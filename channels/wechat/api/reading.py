@@ -11,7 +11,6 @@ from app.core.model.verification import VerificationRequest
 from channels.base import ChannelContext, InboundRequest
 from channels.networks import address_subjects
 from channels.problems import (
-    Problem,
     RequestReason,
     RequestUndecodable,
     message_id,
@@ -19,33 +18,14 @@ from channels.problems import (
     read_question,
 )
 from channels.turns import CodeSubmitted, Errand, HistoryOpened, RecallWatched, ReportMade, ThrottleSubject
+from channels.wechat.api.refusals import MOST_RECORDS, MOST_WORDS, AppReason
 from channels.wechat.api.sessions import Session
 from channels.wechat.meaning import CHANNEL
 from channels.wechat.settings import Account
 from channels.wording.locales import find_locale, negotiate_locale, resolve_locale
 
 SIGN_IN: Final = "sign_in"
-MOST_RECORDS: Final = 50
-MOST_WORDS: Final = 500  # characters
 _RECORDS: Final = 20
-
-UNKNOWN_APP: Final = Problem(
-    code="unknown_app", status=422, detail='"app_id" must be the AppID of a mini-program of this service.'
-)
-WRONG_LIMIT: Final = Problem(
-    code="invalid_limit", status=422, detail=f'"limit" must be a number from 1 to {MOST_RECORDS}.'
-)
-WRONG_TEXT: Final = Problem(
-    code="invalid_text", status=422, detail=f'"text" must be a string of 1 to {MOST_WORDS} characters.'
-)
-UNKNOWN_RESULT: Final = Problem(
-    code="unknown_result",
-    status=404,
-    detail='"result" must be that of a check you made of a label in our record.',
-)
-NO_RECALL_NOTICES: Final = Problem(
-    code="recall_notices_not_offered", status=404, detail="This mini-program tells of no recalls."
-)
 
 
 class Reading:
@@ -67,7 +47,7 @@ class Reading:
         else:
             found = self._accounts.get(app_id) if isinstance(app_id, str) else None
             if found is None:
-                raise RequestUndecodable(UNKNOWN_APP)
+                raise RequestUndecodable(AppReason.UNKNOWN_APP.value)
             account = found
         return Errand(
             kind=SIGN_IN,
@@ -102,7 +82,7 @@ class Reading:
         """Read ``limit`` and ``locale`` of the address."""
         limit = request.query.get("limit", str(_RECORDS))
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_RECORDS):
-            raise RequestUndecodable(WRONG_LIMIT)
+            raise RequestUndecodable(AppReason.WRONG_LIMIT.value)
         return HistoryOpened(
             reader=session.caller, channel=CHANNEL, limit=int(limit), locale=_preferred_locale(request)
         )
@@ -111,7 +91,7 @@ class Reading:
         """Read ``{"result", "locale"}``."""
         document = read_object(request.headers, request.body)
         if not session.account.recall_template:
-            raise RequestUndecodable(NO_RECALL_NOTICES)
+            raise RequestUndecodable(AppReason.NO_RECALL_NOTICES.value)
         return RecallWatched(
             verification_id=self._verification_id(document.get("result")),
             watcher=session.caller,
@@ -126,10 +106,10 @@ class Reading:
         text, result = document.get("text"), document.get("result")
         words = text.strip() if isinstance(text, str) else ""
         if not 1 <= len(words) <= MOST_WORDS:
-            raise RequestUndecodable(WRONG_TEXT)
+            raise RequestUndecodable(AppReason.WRONG_TEXT.value)
         about = None if result is None else self._verification_id(result)
         if result is not None and about is None:
-            raise RequestUndecodable(UNKNOWN_RESULT)
+            raise RequestUndecodable(AppReason.UNKNOWN_RESULT.value)
         occasion = request.received_at.date().isoformat() if about is None else str(about)
         return ReportMade(
             account=session.account.name,

@@ -16,18 +16,12 @@ from app.core.errors import NotAuthentic
 from app.core.model.caller import Caller, CallerKind
 from channels.abilities import ErrandFailed
 from channels.base import ChannelContext
-from channels.problems import Problem
+from channels.wechat.api.refusals import AppReason
 from channels.wechat.settings import Account
 
 LIVES_FOR: Final = timedelta(hours=2)
 _ABOUT: Final = "mini-program"
 _SCHEME: Final = "bearer"
-
-SIGN_IN_REQUIRED: Final = Problem(
-    code="sign_in_required",
-    status=401,
-    detail="Sign in at /api/v1/wechat/session and send the token as Authorization: Bearer.",
-)
 
 
 class SessionOpener(Protocol):
@@ -60,7 +54,7 @@ class SignInRequired(NotAuthentic):
 
     def __init__(self, *, token_sent: bool) -> None:
         super().__init__()
-        self.problem = SIGN_IN_REQUIRED
+        self.problem = AppReason.SIGN_IN_REQUIRED.value
         # RFC 6750, section 3: no error is named to somebody who sent no token
         self.challenge = 'Bearer error="invalid_token"' if token_sent else "Bearer"
 

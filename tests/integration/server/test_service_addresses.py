@@ -14,6 +14,7 @@ from app.web.server import ServerOptions
 from channels.problems import BY_KIND, RequestReason
 from channels.registry import load_channels
 from channels.web.refusals import PageReason
+from channels.wechat.api.refusals import AppReason
 from tests.fakes.open_throttle import ShutThrottle
 from tests.fakes.sample_service import OUTCOME_BATCHES, PUBLIC_URL, SampleService, start_sample_service
 from tests.integration.server.running import LOOPBACK, Running, running
@@ -87,7 +88,7 @@ async def test_a_throttled_query_is_as_the_document_says() -> None:
 
 
 def test_the_document_lists_every_problem_code() -> None:
-    told = {reason.value.code for reason in (*RequestReason, *PageReason)}
+    told = {reason.value.code for reason in (*RequestReason, *PageReason, *AppReason)}
     told |= {problem.code for problem in BY_KIND.values()}
     pages_only = {"invalid_link"}
     listed = {code for code, _ in problem_codes()}

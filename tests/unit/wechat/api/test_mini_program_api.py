@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,13 +19,16 @@ from app.core.model.reply import ReplyAddress
 from app.core.model.verdict import VerificationId
 from channels.abilities import ErrandFailed
 from channels.base import InboundRequest, OutboundResponse, Refusal, RefusalKind
+from channels.recalls import RecallNotices
 from channels.turns import ThrottleSubject
 from channels.wechat.api.adapter import MiniProgramApiAdapter
 from channels.wechat.api.sessions import LIVES_FOR, MiniProgram
 from channels.wechat.settings import Account, AccountKind
+from channels.wording.recall import RecallWords
 from tests.fakes.fake_sign_ins import FakeSignIns
 from tests.fakes.open_throttle import OpenThrottle, ShutThrottle
 from tests.fakes.sample_service import SampleService, start_sample_service
+from tests.fakes.scripted_sender import ScriptedSender
 
 OPENID, OTHER = "oOpenid-of-the-one", "oOpenid-of-another"
 MAIN = Account(
@@ -437,6 +441,34 @@ async def test_a_recall_is_watched_at_the_callers_own_address(app: App) -> None:
     (notice,) = await app.service.watches.due()
     assert notice.address == ReplyAddress(sender="mini-program/recall", recipient=OPENID)
     assert notice.locale == "en"
+
+
+async def test_who_asked_is_told_of_a_recall_once(app: App) -> None:
+    service = app.service
+    token = await app.sign_in()
+    verdict = await app.verify(token, service.code())
+    assert (await app.ask("POST", WATCHES, {"result": verdict["result"]}, token=token))[0] == 204
+    service.recall()
+    sender = ScriptedSender("mini-program/recall")
+    for _ in range(3):
+        notices = RecallNotices(
+            watches=service.watches,
+            outbox=service.outbox,
+            words=RecallWords.load("Asia/Shanghai"),
+            journal=service.journal,
+            clock=service.clock,
+            deliver=lambda: None,
+        )
+        for part in (notices.run(), service.courier([sender]).run()):
+            task = asyncio.create_task(part)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait((task,))
+        service.clock.advance(700)
+    (sent,) = sender.sent
+    assert sent.address.recipient == OPENID
+    assert json.loads(sent.text)["data"]["thing1"]["value"] == "海岸婴儿配方奶粉 800 克"
 
 
 async def test_only_ones_own_check_of_a_label_of_ours_is_watched(app: App) -> None:
