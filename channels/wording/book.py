@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from channels.wording.letterhead import Letterhead
 from channels.wording.notices import NoticeWords
@@ -42,13 +42,16 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """The forms of one variant: one or two sentences, a text message, and the page's words.
+    """The forms of one variant: one or two sentences, a text message, a chat's lines, and the page's words.
 
     A further form (a spoken one) is a further field here and a further key in each locale's file.
     """
 
     message: Template
     short: Template
+    chat: Template
+    chat_look: str
+    chat_next: str
     headline: str
     lead: Template
     next_step: Template
@@ -86,7 +89,6 @@ class Book:
         or a signature that cannot stand in a text message (:class:`Letterhead`).
         """
         data = tomllib.loads((_FOLDER / f"{locale}.toml").read_text(encoding="utf-8"))
-        looks = data["look_at"]
         alphabet = Encoding(data["alphabet"])
         letterhead = Letterhead.of(
             signature=data["signature"]["default"] if signature is None else signature,
@@ -101,7 +103,7 @@ class Book:
             letterhead=letterhead,
             notices={name: Template.of(data["notices"][name.value]) for name in NoticeWords},
             chat_notices={name: data["chat_notices"][name.value] for name in NoticeWords},
-            meanings={variant: _meaning(data["answers"][variant.value], looks) for variant in Variant},
+            meanings={variant: _meaning(data["answers"][variant.value], data) for variant in Variant},
             facts=data["facts"],
             fragments=data["fragments"],
             channels=data["channels"],
@@ -120,6 +122,10 @@ class Book:
     def day(self, at: datetime) -> str:
         """Return the date in its shortest clear form, for a text message."""
         return self._date("day", at)
+
+    def stamp(self, at: datetime) -> str:
+        """Return date and time in their shortest clear form, for a line of its own."""
+        return self._date("stamp", at)
 
     def _date(self, form: str, at: datetime) -> str:
         minute = int(at.timestamp()) // 60
@@ -184,12 +190,16 @@ class Book:
         self._written[key] = text
 
 
-def _meaning(words: Mapping[str, str], looks: Mapping[str, list[str]]) -> Meaning:
+def _meaning(words: Mapping[str, str], data: Mapping[str, Any]) -> Meaning:
+    look = words.get("look_at")
     return Meaning(
         message=Template.of(words["message"]),
         short=Template.of(words["short"]),
+        chat=Template.of(words.get("chat", words["message"])),
+        chat_look=data["chat_look_at"][look] if look else "",
+        chat_next=words["chat_next"],
         headline=words["headline"],
         lead=Template.of(words.get("lead", words["message"])),
         next_step=Template.of(words["next_step"]),
-        look_at=tuple(looks[words["look_at"]]) if "look_at" in words else (),
+        look_at=tuple(data["look_at"][look]) if look else (),
     )

@@ -14,6 +14,7 @@ from app.core.model.value import value
 from app.core.model.verdict import Verdict
 from app.speech.spoken import Spoken
 from channels.wording.book import Book, Meaning
+from channels.wording.chat import chat_answer
 from channels.wording.forms import TextForm
 from channels.wording.locales import DEFAULT_LOCALE, LOCALES, resolve_locale
 from channels.wording.notices import Notice, NoticeWords
@@ -59,7 +60,7 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """One or two sentences, for the API, a chat and a command line."""
+        """One or two sentences, for the API and a command line."""
         text = self._meaning.message.fill(self._value)
         return text + self.book.fragments["more_codes"] if self.more_codes else text
 
@@ -71,8 +72,11 @@ class Reply:
 
     @property
     def chat(self) -> str:
-        """The form for a chat: the message, what it is about, and the next step, a line each."""
-        return self.message
+        """The form for a chat: a line each for the finding, the product, the pack, the next step, number and time.
+
+        At most 400 characters and 2048 bytes, for which names are cut.
+        """
+        return chat_answer(self._meaning, self.verdict, self.book, more_codes=self.more_codes)
 
     def text(self, form: TextForm) -> str:
         """Return the answer as a text of that form."""

@@ -43,6 +43,7 @@ def forms_of(reply: Reply) -> dict[str, str]:
     return {
         "message": reply.message,
         "short": reply.short,
+        "chat": reply.chat,
         "headline": page.headline,
         "lead": page.lead,
         "next_step": page.next_step,
@@ -69,7 +70,7 @@ def test_lower_facts_change_no_words() -> None:
 @pytest.mark.parametrize(("variant", "locale"), EVERY)
 def test_every_wording_has_every_form(wording: Wording, variant: Variant, locale: str) -> None:
     forms = forms_of(wording.reply(verdict_of(variant), locale))
-    for name in ("message", "short", "headline", "lead", "next_step"):
+    for name in ("message", "short", "chat", "headline", "lead", "next_step"):
         assert forms[name].strip(), name
     for text in forms.values():
         assert "{" not in text
@@ -125,7 +126,7 @@ def test_both_locales_have_the_same_words_and_placeholders() -> None:
                     assert set(here) == set(there), (name, form)
         for table in (
             "look_at", "facts", "fragments", "channels", "short_channels", "dates", "wait",
-            "signature", "notices", "places",
+            "signature", "notices", "chat_notices", "chat_look_at", "places",
         ):  # fmt: skip
             assert first[table].keys() == other[table].keys(), table
         assert {name: len(lines) for name, lines in first["look_at"].items()} == {
@@ -137,7 +138,7 @@ def test_every_placeholder_has_a_value() -> None:
     for locale in LOCALES:
         book = tomllib.loads((FOLDER / f"{locale}.toml").read_text(encoding="utf-8"))
         for words in book["answers"].values():
-            for form in ("message", "lead", "next_step"):
+            for form in ("message", "lead", "next_step", "chat"):
                 assert set(Template.of(words.get(form, "")).names) <= VALUES.keys()
             assert set(Template.of(words["short"]).names) <= VALUES.keys() | SHORT_VALUES.keys()
         for words in book["notices"].values():
