@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.storage.rows import from_micros
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite, upgrade_sqlite
-from app.adapters.storage.sqlite.rows import from_micros
 from app.core.errors import StoreUnavailable
 from app.core.model.call import CallEnd
 from app.core.ports.call_records import CallRecords

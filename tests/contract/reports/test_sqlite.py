@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.adapters.sealing import AesGcmSealing
+from app.adapters.storage.rows import from_micros
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite, upgrade_sqlite
-from app.adapters.storage.sqlite.rows import from_micros
 from app.core.errors import StoreUnavailable
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.verdict import VerificationId

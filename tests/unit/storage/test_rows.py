@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.storage.sqlite.rows import (
+from app.adapters.storage.rows import (
     from_micros,
     reasons_from_text,
     reasons_to_text,

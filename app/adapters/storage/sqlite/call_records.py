@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from app.adapters.storage.sqlite.rows import to_micros
+from app.adapters.storage.rows import to_micros
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.call import CallEnd
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from app.adapters.storage.rows import from_micros
 from app.adapters.storage.sqlite.many_rows import put_rows
-from app.adapters.storage.sqlite.rows import from_micros
 from app.core.model.verdict import First
 from app.core.model.verification import History
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import orjson
 
+from app.adapters.storage.reply_payload import ReplyPayload, payload_from_bytes, payload_to_bytes
+from app.adapters.storage.rows import from_micros, to_micros
 from app.adapters.storage.sqlite.reader import Reader
-from app.adapters.storage.sqlite.reply_payload import ReplyPayload, payload_from_bytes, payload_to_bytes
-from app.adapters.storage.sqlite.rows import from_micros, to_micros
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.reply import (
     Accepted,

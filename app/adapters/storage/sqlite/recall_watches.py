@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from app.adapters.storage.rows import from_micros, to_micros
 from app.adapters.storage.sqlite.reader import Reader
-from app.adapters.storage.sqlite.rows import from_micros, to_micros
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.caller import Caller
 from app.core.model.label import CodeBatch, Disclosure, LabelSummary

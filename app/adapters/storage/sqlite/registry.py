@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 
 import aiosqlite
 
+from app.adapters.storage.catalogue_rows import thresholds_pair
+from app.adapters.storage.rows import to_micros
 from app.adapters.storage.sqlite.catalogues import (
     read_batches,
     read_brands,
@@ -20,7 +22,6 @@ from app.adapters.storage.sqlite.catalogues import (
     rows_of,
 )
 from app.adapters.storage.sqlite.database import as_store_errors
-from app.adapters.storage.sqlite.rows import to_micros
 from app.core.errors import NotFound, RuleBroken
 from app.core.model.label import (
     IMPORTED_LAYOUT,
@@ -70,7 +71,15 @@ class SqliteRegistry:
         thresholds: Thresholds | None = None,
     ) -> Brand:
         """Add a brand."""
-        values = (name, name_en, short_name, spoken_name, service_line, disclosure.value, *_pair(thresholds))
+        values = (
+            name,
+            name_en,
+            short_name,
+            spoken_name,
+            service_line,
+            disclosure.value,
+            *thresholds_pair(thresholds),
+        )
         columns = "name, name_en, short_name, spoken_name, service_line, disclosure"
         return await self._add("brand", columns, values, read_brands)
 
@@ -88,7 +97,16 @@ class SqliteRegistry:
     ) -> Product:
         """Add a product to a brand."""
         await self._require("brand", brand_id)
-        values = (brand_id, name, name_en, short_name, spoken_name, gtin, picture_url, *_pair(thresholds))
+        values = (
+            brand_id,
+            name,
+            name_en,
+            short_name,
+            spoken_name,
+            gtin,
+            picture_url,
+            *thresholds_pair(thresholds),
+        )
         columns = "brand, name, name_en, short_name, spoken_name, gtin, picture_url"
         return await self._add("product", columns, values, read_products)
 
@@ -96,7 +114,7 @@ class SqliteRegistry:
         self, *, name: str, name_en: str = "", thresholds: Thresholds | None = None
     ) -> Programme:
         """Add a label programme."""
-        values = (name, name_en, *_pair(thresholds))
+        values = (name, name_en, *thresholds_pair(thresholds))
         return await self._add("programme", "name, name_en", values, read_programmes)
 
     async def brands(self) -> Sequence[Brand]:
@@ -351,7 +369,3 @@ async def _taken_over(write: aiosqlite.Connection, first: int, count: int) -> li
         return []
     missing = (place + 1 for place in range(count) if first + place not in own)
     return list(islice(missing, _NAMED))
-
-
-def _pair(thresholds: Thresholds | None) -> tuple[int | None, int | None]:
-    return (thresholds.genuine, thresholds.warn) if thresholds else (None, None)

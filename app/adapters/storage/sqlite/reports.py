@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from app.adapters.storage.sqlite.rows import to_micros, verdict_from_bytes
+from app.adapters.storage.rows import to_micros, verdict_from_bytes
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.verdict import VerificationId
 from app.core.ports.sealing import Sealing

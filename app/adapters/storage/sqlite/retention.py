@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.adapters.storage.sqlite.rows import to_micros
+from app.adapters.storage.rows import to_micros
 
 MESSAGES_KEPT: Final = timedelta(days=8)
 REPLIES_KEPT: Final = timedelta(days=8)

@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from app.adapters.storage.rows import reasons_to_text, to_micros, verdict_from_bytes, verdict_to_bytes
 from app.adapters.storage.sqlite.histories import Histories, spare_marks
 from app.adapters.storage.sqlite.many_rows import put_rows
-from app.adapters.storage.sqlite.rows import reasons_to_text, to_micros, verdict_from_bytes, verdict_to_bytes
 from app.core.errors import CatalogueChanged
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict, VerificationId

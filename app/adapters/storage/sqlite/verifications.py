@@ -6,25 +6,21 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from app.adapters.storage.records import FACT_COLUMNS, LISTED, record_of, verification_of
+from app.adapters.storage.rows import verdict_from_bytes
 from app.adapters.storage.sqlite import retention
 from app.adapters.storage.sqlite.histories import Histories
 from app.adapters.storage.sqlite.reader import Reader
-from app.adapters.storage.sqlite.rows import from_micros, reasons_from_text, verdict_from_bytes
 from app.adapters.storage.sqlite.transaction import record_drafts
 from app.adapters.storage.sqlite.writer import Writer
 from app.core.model.catalogue import Catalogue
-from app.core.model.label import Disclosure
-from app.core.model.verdict import Outcome, Verdict, VerificationId
-from app.core.model.verification import Draft, Record, Verification
-from app.core.rules import UNDISCLOSED, announced_reasons
+from app.core.model.verdict import Verdict, VerificationId
+from app.core.model.verification import Draft, Record
 
-LISTED: Final = "wechat"
 _ANSWER = "SELECT verdict FROM message WHERE key IN (?, ?) ORDER BY id LIMIT 1"
-_COLUMNS: Final = (
-    "id, at, serial, ordinal, outcome, reasons, channel, place, digest, policy, caller, own_ordinal"
-)
+_COLUMNS: Final = f"{FACT_COLUMNS}, caller, own_ordinal"
 _FACT: Final = f"SELECT {_COLUMNS} FROM verification WHERE id = ?"  # noqa: S608 - our own columns
 # the literal is that of the partial index verification_own, which a parameter would not be known to satisfy
 OWN: Final = (
@@ -72,7 +68,7 @@ class SqliteVerifications:
         if channel != LISTED:
             return ()
         rows = await self._reader.rows("Reading a history", OWN, (reader_token, limit))
-        return [_record(_verification(row), catalogue, asked_by_reader=True) for row in rows]
+        return [record_of(verification_of(row), catalogue, asked_by_reader=True) for row in rows]
 
     async def peek(self, serial: int) -> int:
         """Return how often a label was counted so far, 0 for none; records nothing."""
@@ -114,7 +110,7 @@ def _find_record(
         return None
     caller, own_ordinal = fact[-2:]
     asked_by_reader = caller is not None and caller == _reference(db, reader_token)
-    record = _record(_verification(fact), catalogue, asked_by_reader=asked_by_reader)
+    record = record_of(verification_of(fact), catalogue, asked_by_reader=asked_by_reader)
     serial = record.verification.serial
     if record.ordinal is None or serial is None:
         return record
@@ -124,39 +120,6 @@ def _find_record(
         record,
         first=histories.first_of(serial, caller),
         own_first_at=histories.own_first_at(serial, caller) if own_ordinal > 1 else None,
-    )
-
-
-def _verification(fact: Sequence[Any]) -> Verification:
-    """Return the fact of a row of ``_COLUMNS``."""
-    number, at, serial, ordinal, outcome, reasons, channel, place, digest, policy = fact[:10]
-    return Verification(
-        id=VerificationId(number),
-        recorded_at=from_micros(at),
-        channel=channel,
-        outcome=Outcome(outcome),
-        reasons=reasons_from_text(reasons),
-        serial=serial,
-        code_digest=digest,
-        ordinal=ordinal,
-        place=place or "",
-        policy=policy,
-    )
-
-
-def _record(verification: Verification, catalogue: Catalogue, *, asked_by_reader: bool) -> Record:
-    """Return a fact as its reader may see it, but for what the label's history holds."""
-    batch = catalogue.batch_of(verification.serial) if verification.serial is not None else None
-    disclosure = batch.product.brand.disclosure if batch is not None else Disclosure.FULL
-    if batch is None or (disclosure is Disclosure.MINIMAL and verification.outcome in UNDISCLOSED):
-        return Record(verification=verification, announced=Outcome.NOT_FOUND, asked_by_reader=asked_by_reader)
-    return Record(
-        verification=verification,
-        announced=verification.outcome,
-        asked_by_reader=asked_by_reader,
-        label=batch.summary,
-        ordinal=verification.ordinal,
-        reasons=announced_reasons(verification.reasons, disclosure),
     )
 
 
