@@ -10,11 +10,18 @@ from pathlib import Path
 from app.core.ports.throttle import Throttle
 from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
+from channels.abilities import ErrandFailed
+from channels.base import ChannelAdapter
 from channels.registry import load_channels
+from channels.web.settings import WebOptions
+from channels.wechat.page import PageAdapter, PageSigner
+from tests.acceptance.cli.shell import free_port
 from tests.fakes.sample_service import SampleService, start_sample_service
 
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "channels" / "web" / "static"
+TICKET = "ticket-that-the-platform-lent"
+APP_ID = "wx5823bf96d3bd56c7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +36,35 @@ class RunningSite:
         return len(self.service.store.facts)
 
 
+class FakeTickets:
+    """Lends always the same ticket, so that no platform is asked."""
+
+    async def jsapi_ticket(self) -> str | ErrandFailed:
+        return TICKET
+
+
 @asynccontextmanager
-async def running_site(*, throttle: Throttle | None = None) -> AsyncIterator[RunningSite]:
-    """Serve the website and the JSON API until the block ends."""
-    service = await start_sample_service(throttle=throttle, public_url="http://127.0.0.1")
+async def running_site(
+    *, throttle: Throttle | None = None, js_sdk: bool = False
+) -> AsyncIterator[RunningSite]:
+    """Serve the website and the JSON API until the block ends; with ``js_sdk`` pages are signed for WeChat."""
+    port = free_port() if js_sdk else 0
+    public_url = f"http://127.0.0.1:{port}" if js_sdk else "http://127.0.0.1"
+    service = await start_sample_service(
+        throttle=throttle, public_url=public_url, settings={"web": WebOptions(js_sdk=js_sdk)}
+    )
+    adapters: tuple[ChannelAdapter, ...] = load_channels(("web", "api"), service.context)
+    if js_sdk:
+        signer = PageSigner(account="official-account", app_id=APP_ID, tickets=FakeTickets())
+        adapters += (PageAdapter(public_url=public_url, signer=signer, domain_files={}),)
     server = WebServer(
-        load_channels(("web", "api"), service.context),
+        adapters,
         service.pipeline,
         clock=service.clock,
         journal=service.journal,
         health=Health({}, clock=service.clock, journal=service.journal),
         metrics=lambda: b"",
-        options=ServerOptions(public_url="http://127.0.0.1", port=0, drain_s=1.0),
+        options=ServerOptions(public_url=public_url, port=port, drain_s=1.0),
         static_folders=(STATIC,),
     )
     await server.start()
