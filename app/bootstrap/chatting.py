@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import secrets
+import string
 from typing import Final
 
 from app.core.errors import SettingsInvalid
@@ -14,6 +18,8 @@ from channels.wechat.settings import Account, AccountKind, Mode, WechatSettings
 
 WECHAT: Final = "wechat"
 WEB: Final = "web"
+_DEMO_ACCOUNT_FILE: Final = "demo-chat-account.json"
+_ALPHANUMERIC: Final = string.ascii_letters + string.digits
 _AES_KEY: Final = re.compile(r"[A-Za-z0-9]{43}")
 _CHECK_FILE: Final = re.compile(r"[A-Za-z0-9_]{1,64}\.txt")
 
@@ -47,6 +53,39 @@ def wechat_settings(settings: Settings) -> WechatSettings:
 def web_options(settings: Settings) -> WebOptions:
     """Return what the website may offer inside WeChat."""
     return WebOptions(js_sdk=WECHAT in settings.channels and bool(_js_sdk(settings)))
+
+
+def make_demo_account(settings: Settings) -> Settings:
+    """Return the settings with an account to play: a token and a key in the data folder that nobody else knows."""
+    path = settings.data_dir / _DEMO_ACCOUNT_FILE
+    if not settings.wechat.any_provider and not path.exists():
+        account = {
+            "token": secrets.token_hex(16),
+            "encoding_aes_key": "".join(secrets.choice(_ALPHANUMERIC) for _ in range(43)),
+            "app_id": f"wx{secrets.token_hex(8)}",
+        }
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump(account, file)
+    return with_demo_account(settings)
+
+
+def with_demo_account(settings: Settings) -> Settings:
+    """Return the settings, with the demonstration's account where it was made and none is set up.
+
+    Raises ``SettingsInvalid`` where its file is damaged.
+    """
+    path = settings.data_dir / _DEMO_ACCOUNT_FILE
+    if settings.wechat.any_provider or not path.exists():
+        return settings
+    try:
+        account = json.loads(path.read_text(encoding="ascii"))
+        return settings.with_official_account(
+            token=account["token"], encoding_aes_key=account["encoding_aes_key"], app_id=account["app_id"]
+        )
+    except (ValueError, TypeError, KeyError):
+        raise SettingsInvalid(
+            f"{path} is damaged. Remove it; `yanzhen demo` makes it anew at its next start."
+        ) from None
 
 
 def _account(name: str, kind: AccountKind, chosen: WechatAccountSettings, field: str) -> Account:

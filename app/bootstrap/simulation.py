@@ -45,12 +45,14 @@ async def simulate_text(
             chosen, settings.public_url, sender=sender, ours=ours, text=text, message_sid=message_id
         )
         target = url + address.removeprefix(settings.public_url)
-        answer = await _call(HttpCall(method="POST", url=target, headers=tuple(headers.items()), body=body))
+        answer = await call_server(
+            HttpCall(method="POST", url=target, headers=tuple(headers.items()), body=body)
+        )
         return Simulated(via="twilio", text=read_reply(answer.body))
     moment = SystemClock().now().astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
     query = urlencode({"from": sender, "to": ours, "text": text, "id": message_id, "ts": moment})
     target = f"{url}/channels/sms/kannel/{quote(chosen.secrets[0], safe='')}?{query}"
-    answer = await _call(HttpCall(method="GET", url=target))
+    answer = await call_server(HttpCall(method="GET", url=target))
     return Simulated(via="kannel", text=answer.body.decode("utf-8", "replace"))
 
 
@@ -68,7 +70,8 @@ def _choose(options: SmsSettings, via: str) -> TwilioOptions | KannelOptions:
     )
 
 
-async def _call(call: HttpCall) -> HttpAnswer:
+async def call_server(call: HttpCall) -> HttpAnswer:
+    """Return the server's answer of status 200. Raises ``NotAuthentic`` for 403, else ``StoreUnavailable``."""
     calls = AiohttpCalls()
     try:
         answer = await calls.call(call, deadline_s=20.0)

@@ -25,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, load the demonstration once, print sample codes with their outcomes of now, serve until stopped."""
+    from app.bootstrap.chatting import make_demo_account
     from app.bootstrap.service import serve
     from app.bootstrap.texting import make_demo_provider
 
     settings = settings_of(arguments)
     samples = asyncio.run(_prepare(settings))
-    settings = make_demo_provider(settings)
+    settings = make_demo_account(make_demo_provider(settings))
     serve(settings, announce=lambda service: _announce(settings, service, samples))
     return 0
 
@@ -79,8 +80,9 @@ def _announce(settings: Settings, service: RunningService, samples: tuple[Sample
     command = " ".join((_called(), *_flags(settings)))
     for adapter in service.adapters:
         ask = adapter.manifest.how_to_ask.format(code=samples[0].code.digits, public_url=url, yanzhen=command)
-        write_line(f"  {adapter.manifest.name:<5} {ask}")
-    write_line(f"  {'cli':<5} {command} verify {samples[0].code.digits}")
+        if ask:
+            write_line(f"  {adapter.manifest.name:<6} {ask}")
+    write_line(f"  {'cli':<6} {command} verify {samples[0].code.digits}")
     write_line()
     write_line(f"Serving on {url} - stop with Ctrl-C.")
     sys.stdout.flush()  # also into a pipe the table must be there while the service runs

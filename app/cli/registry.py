@@ -58,6 +58,7 @@ COMMANDS: Final = (
     Command("db upgrade", "app.cli.db_upgrade", "bring the database schema up to date"),
     Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
     Command("simulate call", "app.cli.simulate_call", "call a running server's hotline and press keys"),
+    Command("simulate wechat", "app.cli.simulate_wechat", "write to a running server as WeChat would"),
     Command("caller erase", "app.cli.caller_erase", "forget who a telephone number is"),
     Command("prompts render", "app.cli.prompts_render", "make the clips that are missing"),
     Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),

@@ -27,6 +27,7 @@ from app.core.errors import SettingsInvalid
 from app.settings.parts import (
     EngineSettings,
     IvrSettings,
+    OfficialAccountSettings,
     SmsSettings,
     ThrottleSettings,
     TwilioSettings,
@@ -124,6 +125,13 @@ class Settings(BaseSettings):
                 "ivr": self.ivr.model_copy(update={"twilio": calls}),
             }
         )
+
+    def with_official_account(self, *, token: str, encoding_aes_key: str, app_id: str) -> Settings:
+        """Return these settings with this official account alone, in encrypted mode; it can push nothing."""
+        account = OfficialAccountSettings(
+            token=(SecretStr(token),), encoding_aes_key=(SecretStr(encoding_aes_key),), app_id=app_id
+        )
+        return self.model_copy(update={"wechat": WechatSettings(official_account=account)})
 
     @classmethod
     def settings_customise_sources(

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
 from app.core.errors import NotAuthentic, Undecodable
@@ -20,10 +21,25 @@ from channels.wechat.settings import Account, Mode
 from channels.wechat.signatures import Signatures, sign
 
 ORIGINAL_ID: Final = "gh_0123456789ab"
+_MEDIA_ID: Final = "simulated-media"
 _JSON_TYPE: Final = "application/json"
 _CALLER: Final = "Mozilla/4.0"  # as the platform calls itself
 
 Message = Mapping[str, str | int | Mapping[str, str]]
+
+
+class Deed(StrEnum):
+    """What somebody may do in a chat: write, speak, send a picture or a mini-program's card; scan from the menu,
+    follow the account, enter the mini-program's chat.
+    """
+
+    TEXT = "text"
+    VOICE = "voice"
+    IMAGE = "image"
+    CARD = "card"
+    SCAN = "scan"
+    SUBSCRIBE = "subscribe"
+    ENTER = "enter"
 
 
 @value
@@ -72,6 +88,39 @@ def event(name: str, *, openid: str, created_at: int, **fields: str | Mapping[st
         "Event": name,
         **fields,
     }
+
+
+def message_of(deed: Deed, text: str, *, openid: str, message_id: int, created_at: int) -> Message:
+    """Return the fields by which the platform tells of a deed.
+
+    ``text`` is what was written, said or read by the scanner; on a card what the page is opened with; for a new
+    follower the scene of the code they scanned, "" for none.
+    """
+    if deed is Deed.TEXT:
+        return text_message(text, openid=openid, message_id=message_id, created_at=created_at)
+    if deed is Deed.SCAN:
+        read = {"ScanType": "qrcode", "ScanResult": text}
+        return event(
+            "scancode_waitmsg", openid=openid, created_at=created_at, EventKey="scan", ScanCodeInfo=read
+        )
+    if deed is Deed.SUBSCRIBE:
+        scene = f"qrscene_{text}" if text else ""
+        return event("subscribe", openid=openid, created_at=created_at, EventKey=scene)
+    if deed is Deed.ENTER:
+        return event("user_enter_tempsession", openid=openid, created_at=created_at, SessionFrom="simulated")
+    kind, fields = _media(deed, text)
+    head = text_message("", openid=openid, message_id=message_id, created_at=created_at)
+    return {**{name: found for name, found in head.items() if name != "Content"}, "MsgType": kind, **fields}
+
+
+def _media(deed: Deed, text: str) -> tuple[str, Mapping[str, str]]:
+    """Return the platform's name of a message's kind, and what that kind has beside the head."""
+    if deed is Deed.VOICE:
+        return "voice", {"MediaId": _MEDIA_ID, "Format": "amr", "Recognition": text}
+    if deed is Deed.IMAGE:
+        return "image", {"MediaId": _MEDIA_ID, "PicUrl": ""}
+    page = f"pages/check/check?q={quote(quote(text, safe=''), safe='')}"  # scanned, it is escaped twice
+    return "miniprogrampage", {"Title": "", "AppId": "", "PagePath": page, "ThumbMediaId": _MEDIA_ID}
 
 
 def signed_webhook(
