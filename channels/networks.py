@@ -25,4 +25,5 @@ def network_of(remote: str) -> str:
 @lru_cache(maxsize=4096)
 def address_subjects(remote: str) -> tuple[ThrottleSubject, ...]:
     """Return whom a request from ``remote`` counts for, whoever sent it: its network."""
-    return (ThrottleSubject("address", network_of(remote)),)
+    network = network_of(remote)
+    return (ThrottleSubject("address", network, group=network),)

@@ -16,7 +16,7 @@ from app.core.ports.throttle import Admission, ThrottleSubject
 from app.logs import Logger
 
 _Key = bytes | str
-_ADMITTED: Final = Admission(allowed=True)
+ADMITTED: Final = Admission(allowed=True)
 _SHARED_KEYS: Final = 1024
 _SLOW_FROM: Final = 0.8
 _TINY: Final = 1e-9  # seconds or shares lost in floating point sums
@@ -51,7 +51,7 @@ DEFAULT_LIMITS: Final[Mapping[str, Limit]] = {
     "withheld": Limit(queries=600, window_s=_HOUR_S, wrong=100, wrong_window_s=_HOUR_S),
     "wechat": Limit(queries=30, window_s=_HOUR_S, wrong=5, wrong_window_s=_HOUR_S),
 }
-_UNLISTED: Final = Limit(queries=20, window_s=_HOUR_S, wrong=5, wrong_window_s=_HOUR_S)
+UNLISTED: Final = Limit(queries=20, window_s=_HOUR_S, wrong=5, wrong_window_s=_HOUR_S)
 
 
 class _Allowance:
@@ -100,18 +100,23 @@ class _Allowance:
 
 
 class MemoryThrottle:
-    """The ``Throttle`` of one process. ``limits`` maps a subject's kind to its limit; an unlisted kind gets 20 an hour.
+    """The ``Throttle`` of one process. ``limits`` maps a subject's kind to its limit; others get ``unlisted``.
 
     A refusal names the exact time after which the same question is admitted, rounded up to a second.
     """
 
     def __init__(
-        self, clock: Clock, limits: Mapping[str, Limit] = DEFAULT_LIMITS, *, keys_per_limit: int = 200_000
+        self,
+        clock: Clock,
+        limits: Mapping[str, Limit] = DEFAULT_LIMITS,
+        *,
+        unlisted: Limit = UNLISTED,
+        keys_per_limit: int = 200_000,
     ) -> None:
         self._clock = clock
         self._allowances = {kind: _allowances_of(limit, keys_per_limit) for kind, limit in limits.items()}
         # A kind that nobody configured is limited too, because a forgotten line must not open a channel.
-        self._unlisted = _allowances_of(_UNLISTED, keys_per_limit)
+        self._unlisted = _allowances_of(unlisted, keys_per_limit)
 
     async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         """Count one query against every subject, or against none where any of them refuses."""
@@ -140,7 +145,15 @@ class MemoryThrottle:
             return Admission(allowed=False, retry_after_s=max(1, ceil(wait_s - _TINY)))
         for queries, key, whole_at in spent:
             queries.spend(key, whole_at)
-        return Admission(allowed=True, slow_ms=round(slow_ms)) if slow_ms else _ADMITTED
+        return Admission(allowed=True, slow_ms=round(slow_ms)) if slow_ms else ADMITTED
+
+    def count(self, subjects: Sequence[ThrottleSubject]) -> None:
+        """Count one query that was admitted elsewhere; a debt stays within one window."""
+        now = self._clock.monotonic_s()
+        for subject in subjects:
+            queries, _, _ = self._allowances.get(subject.kind, self._unlisted)
+            whole_at = queries.whole_at(subject.key, now) + queries.interval_s
+            queries.spend(subject.key, min(whole_at, now + queries.window_s))
 
     async def note_wrong(self, subjects: Sequence[ThrottleSubject]) -> None:
         """Count one wrong code against every subject; it limits the next query."""
@@ -170,7 +183,7 @@ class UnlimitedThrottle:
 
     async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         """Admit every query."""
-        return _ADMITTED
+        return ADMITTED
 
     async def note_wrong(self, subjects: Sequence[ThrottleSubject]) -> None:
         """Count nothing."""

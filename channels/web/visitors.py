@@ -75,4 +75,5 @@ def subjects_of(caller: Caller, remote: str) -> tuple[ThrottleSubject, ...]:
     by_address = address_subjects(remote)
     if caller.token is None:
         return by_address
-    return (ThrottleSubject("web", caller.token + network_of(remote).encode()), *by_address)
+    network = network_of(remote)
+    return (ThrottleSubject("web", caller.token + network.encode(), group=network), *by_address)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleSubject:
-    """Who is limited: ``kind`` names the limit (data: see settings), ``key`` the one it is counted for."""
+    """Who is limited: ``kind`` names the limit (data: see settings), ``key`` the one it is counted for.
+
+    Subjects that are always asked about together name the same ``group``, so that a store in several parts keeps
+    their counts in one; a kind and key must name the same group every time.
+    """
 
     kind: str
     key: bytes | str
+    group: bytes | str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,155 @@
+"""Limits that all machines share, in Redis; while it is away, stricter ones of this process, never none.
+
+Every query is counted in this process as well, so that a Redis that comes and goes opens nothing. The subjects of
+one query are one script call; in a Cluster one for each slot (docs/decisions/0006-limits-that-machines-share.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import ceil
+from typing import Final
+
+from app.adapters.cache.connection import RedisAway, RedisConnection, RedisScript
+from app.adapters.throttle import ADMITTED, DEFAULT_LIMITS, UNLISTED, Limit, MemoryThrottle
+from app.adapters.throttle_script import LIMITS
+from app.core.ports.clock import Clock
+from app.core.ports.throttle import Admission, ThrottleSubject
+
+LOCAL_SHARE: Final = 0.5
+_SCRIPT: Final = RedisScript.of(LIMITS)
+_US: Final = 1_000_000
+_TAG_BYTES: Final = 12
+
+
+@dataclass(slots=True)
+class _Group:
+    """Subjects whose counts stand in one slot, as keys and arguments of the script."""
+
+    keys: list[str]
+    arguments: list[int]
+
+
+def stricter(limit: Limit, share: float) -> Limit:
+    """Return a limit with ``share`` of the queries and wrong codes, at least one of each, in the same windows."""
+    return replace(limit, queries=max(1, int(limit.queries * share)), wrong=max(1, int(limit.wrong * share)))
+
+
+class RedisThrottle:
+    """The ``Throttle`` of many machines. ``digest_key`` (16 to 64 bytes, the same on all of them) hides the callers
+    from whoever can read Redis. ``local_share`` is the part of each limit that this process grants alone while Redis
+    is away; what it granted before counts.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        clock: Clock,
+        limits: Mapping[str, Limit] = DEFAULT_LIMITS,
+        *,
+        digest_key: bytes,
+        local_share: float = LOCAL_SHARE,
+    ) -> None:
+        if not 16 <= len(digest_key) <= 64 or not 0 < local_share <= 1:
+            raise ValueError("a digest key has 16 to 64 bytes, and a share lies above 0 and at most at 1")
+        self._connection = connection
+        self._digest_key = digest_key
+        self._arguments = {kind: _arguments_of(limit) for kind, limit in limits.items()}
+        self._unlisted = _arguments_of(UNLISTED)
+        self._local = MemoryThrottle(
+            clock,
+            {kind: stricter(limit, local_share) for kind, limit in limits.items()},
+            unlisted=stricter(UNLISTED, local_share),
+        )
+        self.admitted_locally = 0
+        self.refused_locally = 0
+
+    async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
+        """Count one query against every subject, or against none where any of them refuses."""
+        if not subjects:
+            return ADMITTED
+        if not self._connection.up:
+            return await self._admit_locally(subjects)
+        spent: list[_Group] = []
+        slow_ms = 0
+        try:
+            for group in self._groups(subjects):
+                wait_us, slow = await self._ask("admit", group)
+                if wait_us > 0:
+                    await self._refund(spent)
+                    return Admission(allowed=False, retry_after_s=max(1, ceil(wait_us / _US)))
+                spent.append(group)
+                slow_ms = max(slow_ms, slow)
+        except RedisAway:
+            # what a lost call may have counted stays counted: stricter, and gone after a window
+            return await self._admit_locally(subjects)
+        self._local.count(subjects)
+        return Admission(allowed=True, slow_ms=slow_ms) if slow_ms else ADMITTED
+
+    async def note_wrong(self, subjects: Sequence[ThrottleSubject]) -> None:
+        """Count one wrong code against every subject; it limits the next query."""
+        await self._local.note_wrong(subjects)
+        try:
+            for group in self._groups(subjects):
+                await self._ask("wrong", group)
+        except RedisAway:
+            return
+
+    async def _admit_locally(self, subjects: Sequence[ThrottleSubject]) -> Admission:
+        admission = await self._local.admit(subjects)
+        if admission.allowed:
+            self.admitted_locally += 1
+        else:
+            self.refused_locally += 1
+        return admission
+
+    async def _refund(self, groups: Sequence[_Group]) -> None:
+        """Undo the counts of a query that was then refused; meanwhile others saw one too many: stricter, never open."""
+        with suppress(RedisAway):
+            for group in groups:
+                await self._ask("refund", group)
+
+    async def _ask(self, deed: str, group: _Group) -> tuple[int, int]:
+        reply = await self._connection.run(_SCRIPT, group.keys, [deed, *group.arguments])
+        match reply:
+            case [int(wait_us), int(slow_ms)]:
+                return wait_us, slow_ms
+            case _:
+                raise RedisAway
+
+    def _groups(self, subjects: Sequence[ThrottleSubject]) -> list[_Group]:
+        groups: dict[str, _Group] = {}
+        for subject in subjects:
+            own = self._digest(subject.kind, subject.key)
+            tag = self._digest("", subject.group) if subject.group else own
+            slot = tag if self._connection.sharded else ""
+            group = groups.get(slot)
+            if group is None:
+                group = groups[slot] = _Group([], [])
+            name = f"yanzhen:t:{{{tag}}}:{subject.kind}:{own}"
+            group.keys += (f"{name}:q", f"{name}:w")
+            group.arguments += self._arguments.get(subject.kind, self._unlisted)
+        return list(groups.values())
+
+    def _digest(self, kind: str, key: bytes | str) -> str:
+        text = key.encode() if isinstance(key, str) else key
+        return blake2b(kind.encode() + b"\0" + text, key=self._digest_key, digest_size=_TAG_BYTES).hexdigest()
+
+
+def _arguments_of(limit: Limit) -> tuple[int, int, int, int, int]:
+    """Return interval and window of queries, then of wrong codes, in microseconds, and the longest slowing in ms.
+
+    Intervals are rounded down, which for up to a million an hour admits not one more: the error of all of them together
+    stays below one interval.
+    """
+    window_us, wrong_window_us = round(limit.window_s * _US), round(limit.wrong_window_s * _US)
+    return (
+        window_us // limit.queries,
+        window_us,
+        wrong_window_us // limit.wrong,
+        wrong_window_us,
+        limit.slow_max_ms,
+    )
