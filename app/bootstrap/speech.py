@@ -23,6 +23,7 @@ from app.speech.ports import ClipFailed
 
 PROMPTS: Final = Path(__file__).resolve().parents[2] / "voice_prompts"
 _NAMES_AT_ONCE_S: Final = 2.0
+_LOOK_S: Final = 2.0  # a look costs one comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,16 @@ def require_synthesiser() -> None:
         raise SpeechUnavailable
 
 
-async def keep_clips(library: ClipLibrary, names: Callable[[], Iterable[SpokenName]], log: Logger) -> None:
-    """Index what is there, make what is missing, and make names as answers want them; runs until cancelled.
+async def keep_clips(
+    library: ClipLibrary, catalogue: Callable[[], Catalogue], log: Logger, *, look_s: float = _LOOK_S
+) -> None:
+    """Index what is there, make what is missing, and learn new names; runs until cancelled.
 
-    It renders in a child process at low priority, so the service neither waits for it nor slows down.
+    It renders in a child process at low priority, so the service neither waits for it nor slows down. Whether the
+    catalogue has changed is looked at every ``look_s`` seconds, so that the first answer about a new product names it.
     """
-    library.set_names(names())
+    known = catalogue()
+    library.set_names(spoken_names(known))
     await asyncio.to_thread(library.load)
     while True:
         wanted = len(library.missing())
@@ -73,11 +78,25 @@ async def keep_clips(library: ClipLibrary, names: Callable[[], Iterable[SpokenNa
             log.error("clip_failed", key=failure.order.label, why=failure.why)
         if wanted:
             log.info("clips_rendered", wanted=wanted, missing=len(library.missing()))
-        await library.name_wanted()
-        await asyncio.sleep(
-            _NAMES_AT_ONCE_S
-        )  # a brand and its product, or a first morning's brands, are one run
-        library.set_names(names())
+        known = await _names_to_learn(library, catalogue, known, look_s)
+        library.set_names(spoken_names(known))
+
+
+async def _names_to_learn(
+    library: ClipLibrary, catalogue: Callable[[], Catalogue], known: Catalogue, look_s: float
+) -> Catalogue:
+    """Wait until an answer lacked a name, or the catalogue is no more what is ``known``; return it as it is then."""
+    while True:
+        try:
+            async with asyncio.timeout(look_s):
+                await library.name_wanted()
+        except TimeoutError:
+            if catalogue() is not known:
+                return catalogue()
+        else:
+            # a brand and its product, or a first morning's brands, are one run
+            await asyncio.sleep(_NAMES_AT_ONCE_S)
+            return catalogue()
 
 
 def spoken_names(catalogue: Catalogue) -> tuple[SpokenName, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-from app.bootstrap.speech import clip_library, keep_clips, spoken_names
+from app.bootstrap.speech import clip_library, keep_clips
 from app.core.model.catalogue import Catalogue
 from app.core.ports.spending import Spending
 from app.logs import Logger
@@ -32,7 +32,7 @@ async def open_hotline(
     if IVR not in settings.channels or not chosen.any_provider:
         return None
     library = await asyncio.to_thread(clip_library, settings)
-    keeper = asyncio.create_task(keep_clips(library, lambda: spoken_names(catalogue()), log))
+    keeper = asyncio.create_task(keep_clips(library, catalogue, log))
     parts.push_async_callback(_end, keeper)
     twilio, fastagi = chosen.twilio, chosen.fastagi
     return IvrSettings(

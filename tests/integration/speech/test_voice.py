@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from app.adapters.speech import VOICES, Pyttsx3Synthesiser
 from app.cli.main import main
+from app.core.model.catalogue import Catalogue
 from app.core.model.label import LabelSummary
 from app.logs import configure_logs
 from app.settings import load_settings
@@ -22,10 +24,11 @@ from app.speech.library import CLIPS, ClipLibrary, SpokenName
 from app.speech.phrasing import say
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder
 from app.speech.sound import measure, read_duration_ms, read_samples
-from app.speech.spoken import Phrase
+from app.speech.spoken import Name
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 from channels.wording.variants import Variant
+from tests.unit.issuing.labels import batch
 from tests.unit.wording.verdicts import LABEL, verdict_of
 
 pytestmark = pytest.mark.xdist_group("voice")  # the whole catalogue is rendered once
@@ -167,6 +170,33 @@ async def test_names_are_made_when_they_are_entered(data_dir: Path, tmp_path: Pa
         assert with_names > without + 1_000
 
 
+async def test_a_running_service_knows_the_name_of_a_product_before_anybody_asks(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    from app.bootstrap.speech import clip_library, keep_clips, render_names
+
+    shutil.copytree(data_dir / CLIPS, tmp_path / CLIPS)
+    settings = load_settings(flags={"data_dir": str(tmp_path)})
+    library = clip_library(settings)
+    now = Catalogue(version=0)
+    keeper = asyncio.create_task(
+        keep_clips(library, lambda: now, configure_logs(log_format="json").logger("test"), look_s=0.01)
+    )
+    await _until(keeper, lambda: bool(library.known()))
+    await render_names(settings, [SpokenName(text="海岸奶粉", pronunciation="hǎi àn nǎi fěn")])
+    printed = batch()
+    product = replace(printed.product, name="海岸奶粉", spoken_name="hǎi àn nǎi fěn")
+    now = Catalogue.of(version=1, batches=[replace(printed, product=product)])
+    name = Name(text="海岸奶粉")
+    await _until(keeper, lambda: (MANDARIN, name) in library.known())
+    keeper.cancel()
+    await asyncio.wait((keeper,))
+    entered = clip_library(settings)
+    entered.set_names([SpokenName(text=name.text, pronunciation="hǎi àn nǎi fěn")])
+    entered.load()
+    assert library.find(name, MANDARIN) == entered.find(name, MANDARIN), "said as it was entered"
+
+
 async def test_nothing_is_made_for_an_installation_that_does_not_speak(tmp_path: Path) -> None:
     from app.bootstrap.speech import render_names
 
@@ -224,16 +254,20 @@ async def test_a_service_that_stops_while_clips_are_made_leaves_no_child(tmp_pat
 
     library = clip_library(load_settings(flags={"data_dir": str(tmp_path)}))
     logs = configure_logs(log_format="json", level="error")
-    keeper = asyncio.create_task(keep_clips(library, tuple, logs.logger("test")))
+    keeper = asyncio.create_task(keep_clips(library, lambda: Catalogue(version=0), logs.logger("test")))
     greeting = say("greeting")[0]
-    async with asyncio.timeout(60):
-        while not isinstance(greeting, Phrase) or library.find(greeting, MANDARIN) is None:
-            assert not keeper.done()
-            await asyncio.sleep(0)
+    await _until(keeper, lambda: (MANDARIN, greeting) in library.known())
     assert "app/adapters/speech" in str(_voices())
     keeper.cancel()
     await asyncio.wait((keeper,))
     assert _voices() == []
+
+
+async def _until(keeper: asyncio.Task[None], is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():
+            assert not keeper.done()
+            await asyncio.sleep(0)
 
 
 def _voices() -> list[list[str]]:
