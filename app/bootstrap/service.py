@@ -165,7 +165,7 @@ async def _open_channels(
     parts.push_async_callback(calls.close)
     places = PhoneNumberPlaces()
     spending = await open_spending(settings, base.storage, base.clock)
-    hotline = await open_hotline(settings, spending, lambda: base.engine.catalogue, base.log, parts)
+    hotline = await open_hotline(settings, spending, base.storage.catalogues, base.log, parts)
     if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
     own: dict[str, object] = {SMS: sms_settings(settings), IVR: hotline, WECHAT: wechat_settings(settings)}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.adapters.speech import VOICES, Pyttsx3Synthesiser, identity
 from app.bootstrap.workshop import open_workshop
-from app.core.errors import SpeechUnavailable
+from app.core.errors import SpeechUnavailable, StoreUnavailable
 from app.core.model.catalogue import Catalogue
 from app.core.model.label import Brand, Product
+from app.core.ports.verifications import CatalogueStore
 from app.logs import Logger
 from app.settings import Settings
 from app.speech.catalogue import load_books
@@ -23,7 +24,8 @@ from app.speech.ports import ClipFailed
 
 PROMPTS: Final = Path(__file__).resolve().parents[2] / "voice_prompts"
 _NAMES_AT_ONCE_S: Final = 2.0
-_LOOK_S: Final = 2.0  # a look costs one comparison
+_LOOK_S: Final = 2.0  # a look is one row that is read
+_NO_VERSION: Final = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +59,14 @@ def require_synthesiser() -> None:
 
 
 async def keep_clips(
-    library: ClipLibrary, catalogue: Callable[[], Catalogue], log: Logger, *, look_s: float = _LOOK_S
+    library: ClipLibrary, catalogues: CatalogueStore, log: Logger, *, look_s: float = _LOOK_S
 ) -> None:
     """Index what is there, make what is missing, and learn new names; runs until cancelled.
 
     It renders in a child process at low priority, so the service neither waits for it nor slows down. Whether the
     catalogue has changed is looked at every ``look_s`` seconds, so that the first answer about a new product names it.
     """
-    known = catalogue()
-    library.set_names(spoken_names(known))
+    known = await _learn_names(library, catalogues, _NO_VERSION)
     await asyncio.to_thread(library.load)
     while True:
         wanted = len(library.missing())
@@ -78,25 +79,35 @@ async def keep_clips(
             log.error("clip_failed", key=failure.order.label, why=failure.why)
         if wanted:
             log.info("clips_rendered", wanted=wanted, missing=len(library.missing()))
-        known = await _names_to_learn(library, catalogue, known, look_s)
-        library.set_names(spoken_names(known))
+        known = await _wait_for_names(library, catalogues, known, look_s)
 
 
-async def _names_to_learn(
-    library: ClipLibrary, catalogue: Callable[[], Catalogue], known: Catalogue, look_s: float
-) -> Catalogue:
-    """Wait until an answer lacked a name, or the catalogue is no more what is ``known``; return it as it is then."""
+async def _wait_for_names(library: ClipLibrary, catalogues: CatalogueStore, known: int, look_s: float) -> int:
+    """Wait until an answer lacked a name or the catalogue has changed; return the version whose names are known."""
     while True:
         try:
             async with asyncio.timeout(look_s):
                 await library.name_wanted()
         except TimeoutError:
-            if catalogue() is not known:
-                return catalogue()
+            now = await _learn_names(library, catalogues, known)
+            if now != known:
+                return now
         else:
             # a brand and its product, or a first morning's brands, are one run
             await asyncio.sleep(_NAMES_AT_ONCE_S)
-            return catalogue()
+            return await _learn_names(library, catalogues, known)
+
+
+async def _learn_names(library: ClipLibrary, catalogues: CatalogueStore, known: int) -> int:
+    """Tell the library the catalogue's names unless its version is ``known``; return the version it knows then."""
+    try:
+        if await catalogues.version() == known:
+            return known
+        catalogue = await catalogues.load()
+    except StoreUnavailable:  # who asks for an answer meanwhile is told, and so is the log
+        return known
+    library.set_names(spoken_names(catalogue))
+    return catalogue.version
 
 
 def spoken_names(catalogue: Catalogue) -> tuple[SpokenName, ...]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
 from app.bootstrap.speech import clip_library, keep_clips
-from app.core.model.catalogue import Catalogue
 from app.core.ports.spending import Spending
+from app.core.ports.verifications import CatalogueStore
 from app.logs import Logger
 from app.settings import Settings
 from channels.ivr.settings import FastAgiOptions, IvrSettings, TwilioVoiceOptions
@@ -20,7 +19,7 @@ IVR: Final = "ivr"
 async def open_hotline(
     settings: Settings,
     spending: Spending,
-    catalogue: Callable[[], Catalogue],
+    catalogues: CatalogueStore,
     log: Logger,
     parts: AsyncExitStack,
 ) -> IvrSettings | None:
@@ -32,7 +31,7 @@ async def open_hotline(
     if IVR not in settings.channels or not chosen.any_provider:
         return None
     library = await asyncio.to_thread(clip_library, settings)
-    keeper = asyncio.create_task(keep_clips(library, catalogue, log))
+    keeper = asyncio.create_task(keep_clips(library, catalogues, log))
     parts.push_async_callback(_end, keeper)
     twilio, fastagi = chosen.twilio, chosen.fastagi
     return IvrSettings(

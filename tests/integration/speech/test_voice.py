@@ -28,6 +28,7 @@ from app.speech.spoken import Name
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 from channels.wording.variants import Variant
+from tests.fakes.memory_store import MemoryStore
 from tests.unit.issuing.labels import batch
 from tests.unit.wording.verdicts import LABEL, verdict_of
 
@@ -178,15 +179,15 @@ async def test_a_running_service_knows_the_name_of_a_product_before_anybody_asks
     shutil.copytree(data_dir / CLIPS, tmp_path / CLIPS)
     settings = load_settings(flags={"data_dir": str(tmp_path)})
     library = clip_library(settings)
-    now = Catalogue(version=0)
+    store = MemoryStore(Catalogue(version=0))
     keeper = asyncio.create_task(
-        keep_clips(library, lambda: now, configure_logs(log_format="json").logger("test"), look_s=0.01)
+        keep_clips(library, store, configure_logs(log_format="json").logger("test"), look_s=0.01)
     )
     await _until(keeper, lambda: bool(library.known()))
     await render_names(settings, [SpokenName(text="海岸奶粉", pronunciation="hǎi àn nǎi fěn")])
     printed = batch()
     product = replace(printed.product, name="海岸奶粉", spoken_name="hǎi àn nǎi fěn")
-    now = Catalogue.of(version=1, batches=[replace(printed, product=product)])
+    store.catalogue = Catalogue.of(version=1, batches=[replace(printed, product=product)])
     name = Name(text="海岸奶粉")
     await _until(keeper, lambda: (MANDARIN, name) in library.known())
     keeper.cancel()
@@ -254,7 +255,7 @@ async def test_a_service_that_stops_while_clips_are_made_leaves_no_child(tmp_pat
 
     library = clip_library(load_settings(flags={"data_dir": str(tmp_path)}))
     logs = configure_logs(log_format="json", level="error")
-    keeper = asyncio.create_task(keep_clips(library, lambda: Catalogue(version=0), logs.logger("test")))
+    keeper = asyncio.create_task(keep_clips(library, MemoryStore(Catalogue(version=0)), logs.logger("test")))
     greeting = say("greeting")[0]
     await _until(keeper, lambda: (MANDARIN, greeting) in library.known())
     assert "app/adapters/speech" in str(_voices())
