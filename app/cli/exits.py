@@ -47,6 +47,7 @@ _BY_ERROR: tuple[tuple[type[errors.YanzhenError], Exit], ...] = (
     (errors.KeyMissing, Exit.UNAVAILABLE),
     (errors.KeyFileInvalid, Exit.UNAVAILABLE),
     (errors.FileUnwritable, Exit.UNAVAILABLE),
+    (errors.BackupInvalid, Exit.UNAVAILABLE),
     (errors.SpeechUnavailable, Exit.UNAVAILABLE),
 )
 

@@ -56,6 +56,8 @@ COMMANDS: Final = (
     Command("keys list", "app.cli.keys_list", "list the ids of the keys, never the keys"),
     Command("keys rotate", "app.cli.keys_rotate", "add a tag key for the batches to come"),
     Command("db upgrade", "app.cli.db_upgrade", "bring the database schema up to date"),
+    Command("backup", "app.cli.backup", "write the database to a backup file, while the service runs"),
+    Command("restore", "app.cli.restore", "look a backup over and put it in place of nothing"),
     Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
     Command("simulate call", "app.cli.simulate_call", "call a running server's hotline and press keys"),
     Command("simulate wechat", "app.cli.simulate_wechat", "write to a running server as WeChat would"),

@@ -60,6 +60,12 @@ class FileUnwritable(YanzhenError):
     retryable = True
 
 
+class BackupInvalid(YanzhenError):
+    """The backup cannot be used. Nothing was changed; take another backup."""
+
+    code = "backup_invalid"
+
+
 class SpeechUnavailable(YanzhenError):
     """No voice can be synthesised here. Install the extra `speech` (pip install ".[speech]" in the source folder)."""
 
