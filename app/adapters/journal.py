@@ -13,6 +13,7 @@ from typing import Final
 
 from app.adapters.bursts import Burst, WrongCodeBursts
 from app.adapters.clock import SystemClock
+from app.adapters.label_values import OTHER, LabelValues
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
 from app.core.ports.clock import Clock
@@ -21,6 +22,8 @@ from app.logs import REQUEST_NUMBER, Logger, Logs, in_letters
 ANSWER_BUCKETS_MS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 COMMIT_BUCKETS_MS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 DRAFT_BUCKETS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+_MOST_CHANNELS: Final = 32
+_MOST_REASONS: Final = 32
 _MOST_EVENTS: Final = 64
 _MOST_PAIRS: Final = 256  # of channel and event
 _INFO: Final = 20
@@ -99,8 +102,12 @@ class ServiceJournal:
         self._put = logs.writer.put
         self._lines = logs.level <= _INFO
         self._warnings = logs.level <= _WARNING
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the label values stand under it, too
         self._tallies = Tallies()
+        self._channels = LabelValues(_MOST_CHANNELS)
+        self._reasons = LabelValues(_MOST_REASONS)
+        self._events = LabelValues(_MOST_EVENTS)
+        self._message_events = LabelValues(_MOST_PAIRS)
 
     def answered(
         self, request: VerificationRequest, verdict: Verdict, *, duplicate: bool, took_ms: float
@@ -112,7 +119,7 @@ class ServiceJournal:
     def refused(self, channel: str, reason: str) -> None:
         """Count a request that never became a query; no line, or strangers could fill the disk."""
         with self._lock:
-            self._tallies.refusals[channel, str(reason)] += 1
+            self._tallies.refusals[self._channels(channel), self._reasons(str(reason))] += 1
 
     def committed(self, drafts: int, took_ms: float) -> None:
         """Note one group commit."""
@@ -122,17 +129,16 @@ class ServiceJournal:
 
     def counted(self, event: str, channel: str, number: int = 1) -> None:
         """Count something that happened to a message."""
-        key = (channel, str(event))
         with self._lock:
             messages = self._tallies.messages
+            key = (self._channels(channel), self._message_events(str(event)))
             known = key in messages or len(messages) < _MOST_PAIRS
-            messages[key if known else ("other", "other")] += number
+            messages[key if known else (OTHER, OTHER)] += number
 
     def failed(self, event: str, error: BaseException) -> None:
         """Write an unexpected failure with its traceback, masked."""
         with self._lock:
-            failures = self._tallies.failures
-            failures[event if event in failures or len(failures) < _MOST_EVENTS else "other"] += 1
+            self._tallies.failures[self._events(event)] += 1
         self._log.error(event, error=type(error).__name__, exc_info=error)
 
     def tallies(self) -> Tallies:
@@ -161,7 +167,7 @@ class ServiceJournal:
     def _count(self, answer: _Answer, outcome: str) -> Burst | None:
         """Count one answer; return the burst of wrong codes that begins with it."""
         onset = None
-        tallies, verdict, channel = self._tallies, answer.verdict, answer.request.channel
+        tallies, verdict, channel = self._tallies, answer.verdict, self._channels(answer.request.channel)
         tallies.answers[channel, outcome] += 1
         if answer.duplicate:
             tallies.duplicates[channel] += 1

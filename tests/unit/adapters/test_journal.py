@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.adapters.journal import ServiceJournal
 from app.adapters.metrics import PrometheusMetrics
@@ -113,12 +116,40 @@ def test_metrics_show_what_happened(logs: Logs) -> None:
 def test_labels_stay_few_whatever_fails(logs: Logs) -> None:
     journal = ServiceJournal(logs)
     for number in range(500):
-        journal.failed(f"event {number}", ValueError())
-        journal.counted(f"event {number}", "sms")
+        journal.failed(f"event_{number}", ValueError())
+        journal.counted(f"event_{number}", "sms")
     assert len(journal.tallies().messages) == 257
     assert journal.tallies().messages["other", "other"] == 244
     assert len(journal.tallies().failures) == 65
     assert journal.tallies().failures["other"] == 436
+
+
+@pytest.mark.parametrize(
+    "name", ["channel_{}", "acct-{}\n# HELP x", '"}}{}', "\u202e{}", "x" * 5000 + "{}", "{} DROP", ""]
+)
+def test_a_flood_of_names_meets_a_bound(logs: Logs, name: str) -> None:
+    """Series, bytes and lines of the exposition stay bounded, and nothing in a name is read as another line."""
+    journal = ServiceJournal(logs)
+    journal.answered(REQUEST, FIRST, duplicate=False, took_ms=1)
+    for number in range(600):
+        hostile = name.format(number)
+        request = replace(REQUEST, channel=hostile)
+        journal.answered(request, FIRST, duplicate=True, took_ms=1)
+        journal.answered(request, Verdict(outcome=Outcome.NOT_FOUND), duplicate=False, took_ms=1)
+        journal.refused(hostile, hostile)
+        journal.counted(hostile, hostile)
+        journal.failed(hostile, ValueError())
+    text = PrometheusMetrics(journal, version="1").render().decode()
+    families = list(text_string_to_metric_families(text))
+    labelled = [sample for family in families for sample in family.samples]
+    assert len(labelled) < 3500
+    assert len(text) < 400_000
+    for sample in labelled:
+        for label in ("channel", "event", "reason"):
+            assert re.fullmatch(r"[a-z][a-z0-9_.-]{0,63}", sample.labels.get(label, "x"))
+    counted = sum(s.value for s in labelled if s.name == "yanzhen_verifications_total")
+    assert counted == 1201
+    assert journal.tallies().answers["api", "first"] == 1
 
 
 def test_answers_are_counted_by_the_writer_thread_and_none_is_lost(stream: io.BytesIO) -> None:
