@@ -99,7 +99,9 @@ def _find_command(folded: str) -> _Command | None:
 
 def _bare(folded: str) -> str:
     """Return the text in lower case without blanks and invisible characters around it, its inner blanks single."""
-    visible = "".join(char for char in folded if unicodedata.category(char) != "Cf")
+    visible = folded
+    if not folded.isprintable():  # what is printable holds no character of that category
+        visible = "".join(char for char in folded if unicodedata.category(char) != "Cf")
     return _SPACE.sub(" ", visible).strip().casefold()
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from dataclasses import dataclass, field
-from hmac import digest
+from hashlib import blake2b
 from typing import Final
 
 from app.core.errors import NotAuthentic, SettingsInvalid
 
 _KEY_BYTES: Final = 32
 _PREFIX_BYTES: Final = 16
+_PREFIX_OF: Final = b"wechat reply"  # the key encrypts as well, so its other use is set apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class MessageKeys:
 
     def seal(self, text: str, *, key: int = 0, about: str = "") -> str:
         """Return ``text`` encrypted under the key of that number; equal for equal ``text`` and ``about``."""
-        prefix = digest(self._keys[key], f"{len(about)}:{about}{text}".encode(), "sha256")[:_PREFIX_BYTES]
+        sealed = f"{len(about)}:{about}{text}".encode()
+        prefix = blake2b(sealed, key=self._keys[key], digest_size=_PREFIX_BYTES, person=_PREFIX_OF).digest()
         return self._ciphers[key].seal(text, prefix)
 
 

@@ -6,9 +6,11 @@ Both are read by one rule: names with texts, and one level of names below. What 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Final, NoReturn
-from xml.parsers import expat
+from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element
 
 from app.core.errors import Undecodable
 
@@ -17,9 +19,10 @@ Fields = Mapping[str, str | Mapping[str, str]]
 _ROOT: Final = "xml"
 _MOST_ELEMENTS: Final = 256  # the fullest event has about forty
 _DEEPEST: Final = 8  # photographs of a menu event lie five deep
-_KEPT: Final = 2
 _LONGEST_NUMBER: Final = 32  # a MsgId has nineteen digits
 _BLANK: Final = " \t\r\n"
+_CDATA: Final = b"<![CDATA["
+_DECLARATION: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?xml\s[^<>]*\?>")
 
 
 def read_document(body: bytes) -> Fields:
@@ -31,23 +34,20 @@ def read_xml(body: bytes) -> Fields:
     """Return the fields of an ``<xml>`` document in UTF-8.
 
     Raises ``Undecodable`` for a document type, an entity of its own, a processing instruction, a comment, another
-    root, a field twice, text beside elements, and for what is too deep or too much.
+    root, a name with a colon, a field twice, text beside elements, and for what is too deep or too much.
     """
-    reading = _XmlReading()
-    parser = expat.ParserCreate("utf-8")  # whatever the document declares
-    parser.buffer_text = True
-    parser.StartElementHandler = reading.start
-    parser.EndElementHandler = reading.end
-    parser.CharacterDataHandler = reading.text
-    for name in ("StartDoctypeDeclHandler", "EntityDeclHandler", "ProcessingInstructionHandler"):
-        setattr(parser, name, _refuse_markup)
-    parser.CommentHandler = _refuse_markup
     try:
         body.decode("utf-8")  # a byte order mark of UTF-16 would win over the parser's own setting
-        parser.Parse(body, True)
-    except (expat.ExpatError, ValueError):  # the parser's words would quote the body
+        if _declares(body):
+            raise Undecodable("The XML holds a document type, an entity, an instruction or a comment.")
+        parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - nothing is left in it that could grow
+        parser.feed(body)
+        root = parser.close()
+    except (ET.ParseError, ValueError):  # the parser's words would quote the body
         raise Undecodable("The body is not the platform's XML.") from None
-    return reading.fields
+    if root.tag != _ROOT or not len(root):
+        raise Undecodable("The XML is not a message: its root has another name, or it is empty.")
+    return _fields_of(root)
 
 
 def read_json(body: bytes) -> Fields:
@@ -70,51 +70,63 @@ def read_json(body: bytes) -> Fields:
     return {name: _inner(value) for name, value in found.items()}
 
 
-class _XmlReading:
-    """What the parser has told so far: the finished fields, and what is known of each open element."""
+def _declares(body: bytes) -> bool:
+    """Tell whether anything but elements, texts and sections of CDATA begins anywhere (XML 1.0, section 2).
 
-    def __init__(self) -> None:
-        self.fields: dict[str, str | Mapping[str, str]] = {}
-        self._depth = 0
-        self._elements = 0
-        self._inside: dict[str, str] = {}
-        self._texts: list[list[str]] = []
-        self._has_elements: list[bool] = []
-
-    def start(self, name: str, _attributes: dict[str, str]) -> None:
-        self._elements += 1
-        if self._elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
-            raise Undecodable("The XML is too deep or holds too much.")
-        if self._depth == 0 and name != _ROOT:
-            raise Undecodable("The XML is not a message: its root has another name.")
-        if self._depth == 1:
-            if name in self.fields:
-                raise Undecodable("The XML holds a field twice.")
-            self._inside = {}
-        if self._has_elements:
-            self._has_elements[-1] = True
-        self._depth += 1
-        self._texts.append([])
-        self._has_elements.append(False)
-
-    def text(self, text: str) -> None:
-        self._texts[-1].append(text)
-
-    def end(self, name: str) -> None:
-        self._depth -= 1
-        text, has_elements = "".join(self._texts.pop()).strip(_BLANK), self._has_elements.pop()
-        if has_elements and text:
-            raise Undecodable("The XML holds text beside elements.")
-        if self._depth == 1:
-            self.fields[name] = self._inside if has_elements else text
-        elif self._depth == _KEPT and not has_elements:
-            self._inside.setdefault(name, text)
-        elif self._depth == 0 and not has_elements:
-            raise Undecodable("The XML is not a message: it is empty.")
+    What somebody wrote inside a section may look like anything; outside, ``<!`` and ``<?`` begin all the rest.
+    """
+    declaration = _DECLARATION.match(body)
+    at = declaration.end() if declaration else 0
+    while True:
+        section = body.find(_CDATA, at)
+        outside = body[at:section] if section >= 0 else body[at:]
+        if b"<!" in outside or b"<?" in outside:
+            return True
+        if section < 0:
+            return False
+        at = body.find(b"]]>", section)
+        if at < 0:
+            return True  # it never ends, and to look for more beginnings would cost a square
 
 
-def _refuse_markup(*_what: object) -> NoReturn:
-    raise Undecodable("The XML holds a document type, an entity, an instruction or a comment.")
+def _fields_of(root: Element) -> Fields:
+    fields: dict[str, str | Mapping[str, str]] = {}
+    left = _MOST_ELEMENTS - len(root)
+    _prove_no_text(root)
+    for element in root:
+        name = element.tag
+        if name in fields or "}" in name:
+            raise Undecodable("The XML holds a field twice, or a name of a namespace.")
+        if len(element):
+            left -= _count_below(element, _DEEPEST - 1)
+            fields[name] = {inner.tag: _text_of(inner) for inner in reversed(element) if not len(inner)}
+        else:
+            fields[name] = _text_of(element)
+    if left < 0:
+        raise Undecodable("The XML holds too much.")
+    return fields
+
+
+def _count_below(element: Element, deepest: int) -> int:
+    """Return the elements inside ``element``, which may lie ``deepest`` deep in it and hold no text beside others."""
+    if not deepest:
+        raise Undecodable("The XML is too deep.")
+    _prove_no_text(element)
+    return len(element) + sum(_count_below(inner, deepest - 1) for inner in element if len(inner))
+
+
+def _prove_no_text(element: Element) -> None:
+    """Raise ``Undecodable`` for text beside the elements in ``element``."""
+    if _is_text(element.text) or any(_is_text(inner.tail) for inner in element):
+        raise Undecodable("The XML holds text beside elements.")
+
+
+def _is_text(found: str | None) -> bool:
+    return found is not None and found.strip(_BLANK) != ""
+
+
+def _text_of(element: Element) -> str:
+    return (element.text or "").strip(_BLANK)
 
 
 def _unlike_names(pairs: list[tuple[str, object]]) -> dict[str, object]:

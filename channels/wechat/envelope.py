@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
+from app.core.model.value import value
 from channels.base import InboundRequest, OutboundResponse
 from channels.wechat.crypto import MessageKeys
 from channels.wechat.documents import Fields, read_document, read_xml
@@ -27,7 +28,7 @@ _REPLY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Opened:
     """A message as it was meant for us, and by what it proved itself: its answer is closed by the same.
 
@@ -56,20 +57,20 @@ class Envelopes:
             raise SettingsInvalid(
                 f"wechat: {self._mode.value} mode of {account.name} needs encoding_aes_key and app_id."
             )
-        self._last: tuple[InboundRequest, Opened] | None = None
 
     def open(self, request: InboundRequest) -> Opened:
         """Return the message of a request. Raises ``NotAuthentic`` for what does not prove itself or is stale, and
         ``Undecodable`` for what does and cannot be read.
-
-        The last one is kept, because a request is asked for its message when it is proved, read and answered.
         """
-        last = self._last
-        if last is not None and last[0] is request:
-            return last[1]
-        opened = self._open_anew(request)
-        self._last = (request, opened)
-        return opened
+        query = request.query
+        timestamp, nonce, signature = _signed_parts(query, request)
+        if query.get("encrypt_type", "") == _ENCRYPTED and self._mode is not Mode.PLAIN:
+            return self._open_encrypted(request, timestamp, nonce)
+        if self._mode is Mode.ENCRYPTED:
+            raise NotAuthentic("The message is not encrypted, and the account is set up for encrypted mode.")
+        token = self._signatures.prove(signature, timestamp=timestamp, nonce=nonce)
+        fields = self._read(request.body)
+        return Opened(fields=fields, token=token, key=None, timestamp=timestamp, nonce=nonce)
 
     def open_handshake(self, request: InboundRequest) -> str:
         """Return what the platform wants to see again. Raises ``NotAuthentic``, or ``Undecodable`` for no such text."""
@@ -98,17 +99,6 @@ class Envelopes:
                 nonce=opened.nonce,
             )
         return OutboundResponse(status=200, body=document.encode(), content_type=XML_TYPE)
-
-    def _open_anew(self, request: InboundRequest) -> Opened:
-        query = request.query
-        timestamp, nonce, signature = _signed_parts(query, request)
-        if query.get("encrypt_type", "") == _ENCRYPTED and self._mode is not Mode.PLAIN:
-            return self._open_encrypted(request, timestamp, nonce)
-        if self._mode is Mode.ENCRYPTED:
-            raise NotAuthentic("The message is not encrypted, and the account is set up for encrypted mode.")
-        token = self._signatures.prove(signature, timestamp=timestamp, nonce=nonce)
-        fields = self._read(request.body)
-        return Opened(fields=fields, token=token, key=None, timestamp=timestamp, nonce=nonce)
 
     def _open_encrypted(self, request: InboundRequest, timestamp: str, nonce: str) -> Opened:
         try:

@@ -1,4 +1,4 @@
-"""All that is used of wechatpy: its cipher, its message classes and its reply classes.
+"""All that is used of wechatpy: its cipher, its message classes and its cards.
 
 Importing it loads an HTTP client that is never used and tries an IPv6 socket, a fifth of a second in all: so the
 modules of this folder import this one when they first need it, and a service without an account never does.
@@ -14,19 +14,19 @@ from wechatpy import events as events  # noqa: PLC0414 - for the folder
 from wechatpy import messages as messages  # noqa: PLC0414 - for the folder
 from wechatpy.crypto import PrpCrypto
 from wechatpy.exceptions import InvalidAppIdException
-from wechatpy.replies import ArticlesReply, TextReply
+from wechatpy.replies import ArticlesReply
 
 # what the cipher raises where another key's envelope opens to noise
 _NOISE: Final = (InvalidAppIdException, ValueError, struct.error, IndexError)
 
 
 class Cipher:
-    """The platform's envelope under one key of 32 bytes, with ``app_id`` in it."""
+    """The platform's envelope under one key of 32 bytes, with ``app_id`` in it. Not for use by several threads."""
 
     def __init__(self, key: bytes, app_id: str) -> None:
-        self._key = key
         self._app_id = app_id
         self._opener = PrpCrypto(key)
+        self._sealer = _Sealer(key)
 
     def unseal(self, encrypted: str) -> str | None:
         """Return what is in an envelope, None where this key does not open it or it names another AppID."""
@@ -37,16 +37,17 @@ class Cipher:
 
     def seal(self, text: str, prefix: bytes) -> str:
         """Return ``text`` in an envelope that begins with ``prefix``, 16 bytes, instead of random characters."""
-        return bytes(_Sealer(self._key, prefix).encrypt(text, self._app_id)).decode("ascii")
+        self._sealer.prefix = prefix
+        return bytes(self._sealer.encrypt(text, self._app_id)).decode("ascii")
 
 
 class _Sealer(PrpCrypto):  # type: ignore[misc]  # the library is without types
-    def __init__(self, key: bytes, prefix: bytes) -> None:
-        super().__init__(key)
-        self._prefix = prefix
+    """The library's cipher, which asks this for the characters that an envelope begins with."""
+
+    prefix = b""
 
     def get_random_string(self) -> bytes:
-        return self._prefix
+        return self.prefix
 
 
 def message_of(kind: str, fields: Mapping[str, object]) -> messages.BaseMessage:
@@ -57,11 +58,6 @@ def message_of(kind: str, fields: Mapping[str, object]) -> messages.BaseMessage:
 def event_of(name: str, fields: Mapping[str, object]) -> messages.BaseMessage:
     """Return the library's event of that name in lower case, an ``UnknownMessage`` for one it does not know."""
     return events.EVENT_TYPES.get(name, messages.UnknownMessage)(dict(fields))
-
-
-def text_document(*, source: str, target: str, time: int, content: str) -> str:
-    """Return the XML of a text. Everything is written into CDATA as it is given."""
-    return str(TextReply(source=source, target=target, time=time, content=content).render())
 
 
 def card_document(*, source: str, target: str, time: int, article: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ from channels.abilities import Sender
 from channels.base import ChannelContext, InboundRequest, OutboundResponse
 from channels.wechat.account import AccountAdapter
 from channels.wechat.answers import Card, Letterhead, card_reply, text_reply
-from channels.wechat.incoming import read_incoming
 from channels.wechat.settings import Account
 from channels.wording.reply import Reply
 
@@ -26,12 +25,13 @@ class OfficialAccountAdapter(AccountAdapter):
         """
         if not text:
             return super().say(request, text)
-        opened = self._envelopes.open(request)
-        incoming = read_incoming(opened.fields)
+        arrival = self._arrive(request)
+        self._forget(request)
+        incoming = arrival.incoming
         head = Letterhead(account=incoming.account, openid=incoming.openid, created_at=incoming.created_at)
         card = self._card(text, reply) if self._cards and reply is not None else None
         document = card_reply(head, card) if card is not None else text_reply(head, text)
-        return self._envelopes.close(opened, document)
+        return self._envelopes.close(arrival.opened, document)
 
     def _card(self, text: str, reply: Reply) -> Card | None:
         """Return the card of an answer, None where there is no picture, or no moment to tell: cards are forwarded,

@@ -37,6 +37,7 @@ _LOOKALIKE_WORD: Final = re.compile(r"(?<![A-Za-z0-9])(?=[OolI]*[0-9])[0-9OolI]+
 _LINK: Final = re.compile(r"/(?:q|21)/([0-9]{6,64})(?![0-9])")
 _GROUP: Final = re.compile(f"[0-9]+(?:{_BETWEEN}{{1,8}}[0-9]+)*")
 _RUN: Final = re.compile(r"[0-9]+")
+_OTHER_DIGIT: Final = re.compile(r"[^\D0-9]")  # a decimal digit of another script
 _TILED_RUNS: Final = 64  # two codes written digit by digit, and more
 
 
@@ -127,14 +128,13 @@ def _plain(text: str) -> str:
     if not text.isascii():
         text = text.translate(_INVISIBLE)
         text = unicodedata.normalize("NFKC", text)[:MAX_TEXT_CHARS]  # one character may become eighteen
-        text = "".join(map(_ascii_digit, text))
+        text = _OTHER_DIGIT.sub(_ascii_digit, text)
         text = _HANZI_RUN.sub(lambda m: "".join(_HANZI_DIGITS.get(c, c) for c in m[0]), text)
     return _LOOKALIKE_WORD.sub(lambda m: m[0].translate(_LOOKALIKES), text)
 
 
-def _ascii_digit(char: str) -> str:
-    value = unicodedata.decimal(char, -1)
-    return char if value < 0 else str(value)
+def _ascii_digit(digit: re.Match[str]) -> str:
+    return str(unicodedata.decimal(digit[0]))
 
 
 def _tiled(group: list[str], lengths: frozenset[int]) -> tuple[str, ...]:

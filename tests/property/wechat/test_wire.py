@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from wechatpy import parse_message
+from wechatpy.replies import TextReply
 
 from app.core.errors import NotAuthentic, Undecodable
-from channels.wechat.answers import Letterhead, text_reply
+from channels.wechat.answers import Letterhead, cdata, text_reply
 from channels.wechat.crypto import MessageKeys
 from channels.wechat.documents import read_document, read_xml
 from channels.wechat.envelope import Envelopes
@@ -21,6 +26,7 @@ from tests.contract.channel.wechat_bindings import KEY, MINI_PROGRAM, NOW, OFFIC
 HEAD = Letterhead(account="gh_1", openid=OPENID, created_at=str(NOW))
 KEYS = MessageKeys((KEY,), "wx1", account="it")
 _XML = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff")
+_NAMES = st.from_regex("[A-Z][A-Za-z_]{0,12}", fullmatch=True).filter(lambda name: name != "MsgType")
 _KINDS = ["text", "voice", "image", "location", "link", "event", "miniprogrampage", "shortvideo", "unknown"]
 _EVENTS = [
     "subscribe",
@@ -51,12 +57,76 @@ def test_a_text_of_any_characters_leaves_as_xml(text: str) -> None:
     assert read_xml(text_reply(HEAD, text).encode())["FromUserName"] == "gh_1"
 
 
+@given(st.text(_XML), st.integers(0, 10**10))
+def test_a_text_leaves_byte_for_byte_as_the_library_writes_it(text: str, time: int) -> None:
+    head = Letterhead(account="gh_1", openid=OPENID, created_at=str(time))
+    reply = TextReply(source="gh_1", target=OPENID, time=time, content=cdata(text))
+    assert text_reply(head, text) == reply.render()
+
+
+def _element(name: str, found: str | dict[str, str], *, section: bool) -> str:
+    if isinstance(found, dict):
+        return (
+            f"<{name}>{''.join(_element(one, text, section=section) for one, text in found.items())}</{name}>"
+        )
+    text = f"<![CDATA[{cdata(found)}]]>" if section else escape(found)
+    return f"<{name}>{text}</{name}>"
+
+
+@given(
+    st.dictionaries(_NAMES, st.text(_XML) | st.dictionaries(_NAMES, st.text(_XML), min_size=1), max_size=12),
+    st.booleans(),
+    st.sampled_from(["", "\ufeff", '<?xml version="1.0"?>\n', '<?xml version="1.0" encoding="UTF-8" ?>']),
+)
+@example({"Content": "<!DOCTYPE xml [<!ENTITY a 'b'>]>"}, True, "")
+@example({"Content": "<!-- <![CDATA[ <?php ?>"}, True, "")
+def test_fields_are_those_the_library_reads(
+    fields: dict[str, str | dict[str, str]], section: bool, head: str
+) -> None:
+    """Blanks at the ends of a text are nobody's, and neither reads them; the library calls nothing None."""
+    fields = {"MsgType": "text", **fields}
+    body = f"{head}<xml>{''.join(_element(name, f, section=section) for name, f in fields.items())}</xml>"
+    theirs = parse_message(body.encode())._data  # its fields as they came, before it reads any as a number
+    ours = read_xml(body.encode())
+    assert {name: _stripped(found) for name, found in theirs.items()} == {
+        name: _stripped(found) for name, found in ours.items()
+    }
+
+
+def _stripped(found: str | Mapping[str, str | None] | None) -> str | dict[str, str]:
+    if isinstance(found, Mapping):
+        return {name: (text or "").strip() for name, text in found.items()}
+    return (found or "").strip()
+
+
+@given(st.text("<>!?-[]CDATA xmla/&;\"'", max_size=60))
+@example("<![CDATA[<!--]]><!-- -->")
+@example("<!-- <![CDATA[ --> ]]>")
+@example("<![CDATA[<![CDATA[]]>]]>")
+@example("<a b='<![CDATA['/>")
+def test_markup_is_found_wherever_the_parser_finds_it(inside: str) -> None:
+    """What is read without trouble holds no comment, instruction or document type by the parser's own account."""
+    body = f"<xml><a>1</a>{inside}</xml>".encode()
+    seen: list[str] = []
+    parser = expat.ParserCreate("utf-8")
+    parser.CommentHandler = lambda _: seen.append("comment")
+    parser.ProcessingInstructionHandler = lambda *_: seen.append("instruction")
+    parser.StartDoctypeDeclHandler = lambda *_: seen.append("document type")
+    with suppress(expat.ExpatError):
+        parser.Parse(body, True)
+    try:
+        read_xml(body)
+    except Undecodable:
+        return
+    assert not seen
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_bit_of_an_encrypted_body_may_change(as_json: bool) -> None:
     message = text_message("12345678901234567890", openid=OPENID, message_id=7, created_at=NOW)
     request = brought(MINI_PROGRAM, message, as_json=as_json)
     envelopes = Envelopes(MINI_PROGRAM, reads_json=True)
-    assert envelopes.open(request)
+    assert envelopes.open(request).fields
     for position in range(len(request.body) * 8):
         changed = bytearray(request.body)
         changed[position // 8] ^= 1 << position % 8
