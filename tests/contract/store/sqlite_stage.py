@@ -12,7 +12,7 @@ from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
 from app.adapters.storage.sqlite.registry import SqliteRegistry
 from app.adapters.storage.sqlite.verifications import SqliteVerifications
 from app.core.model.label import Disclosure, LabelState, Product
-from app.issuing.ports import BatchOrder, StateChange
+from app.issuing.ports import BatchOrder, LabelRegistry, StateChange
 from tests.contract.store.stage import ISSUED_FROM, PER_BATCH, VOIDED_FROM
 from tests.fakes.clock import START
 
@@ -24,26 +24,31 @@ async def prepare(path: Path) -> Path:
     upgrade_sqlite(path)
     storage = await open_sqlite(path)
     try:
-        for disclosure in Disclosure:
-            brand = await storage.registry.add_brand(name="青禾", disclosure=disclosure)
-            product = await storage.registry.add_product(brand_id=brand.id, name="奶粉")
-            batch = await storage.registry.issue_batch(order_of(product))
-            changes = [
-                StateChange(
-                    batch_id=batch.id,
-                    first_serial=batch.first_serial + first,
-                    last_serial=batch.first_serial + last,
-                    state=state,
-                )
-                for first, last, state in (
-                    (0, ISSUED_FROM - 1, LabelState.ACTIVE),
-                    (VOIDED_FROM, PER_BATCH - 1, LabelState.VOIDED),
-                )
-            ]
-            await storage.registry.change_states(changes, at=START)
+        await issue_batches(storage.registry)
     finally:
         await storage.close()
     return path
+
+
+async def issue_batches(registry: LabelRegistry) -> None:
+    """Issue the two batches of the stage, one for each way a brand may disclose."""
+    for disclosure in Disclosure:
+        brand = await registry.add_brand(name="青禾", disclosure=disclosure)
+        product = await registry.add_product(brand_id=brand.id, name="奶粉")
+        batch = await registry.issue_batch(order_of(product))
+        changes = [
+            StateChange(
+                batch_id=batch.id,
+                first_serial=batch.first_serial + first,
+                last_serial=batch.first_serial + last,
+                state=state,
+            )
+            for first, last, state in (
+                (0, ISSUED_FROM - 1, LabelState.ACTIVE),
+                (VOIDED_FROM, PER_BATCH - 1, LabelState.VOIDED),
+            )
+        ]
+        await registry.change_states(changes, at=START)
 
 
 def order_of(product: Product, *, quantity: int = PER_BATCH, at_most: int = 10**9) -> BatchOrder:

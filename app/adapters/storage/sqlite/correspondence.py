@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from app.adapters.storage.retention import PLACE_KEPT
 from app.adapters.storage.rows import to_micros
 from app.adapters.storage.sqlite.reader import Reader
-from app.adapters.storage.sqlite.retention import PLACE_KEPT
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.caller import Caller
 from app.core.ports.correspondence import Change, Correspondent, NoticeKind

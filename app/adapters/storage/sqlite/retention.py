@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from app.adapters.storage.retention import (
+    CALLERS_KEPT,
+    MESSAGES_KEPT,
+    RECORDINGS_KEPT,
+    REPLIES_KEPT,
+    SPENDING_KEPT,
+)
 from app.adapters.storage.rows import to_micros
 
-MESSAGES_KEPT: Final = timedelta(days=8)
-REPLIES_KEPT: Final = timedelta(days=8)
-CALLERS_KEPT: Final = timedelta(days=730)
-SPENDING_KEPT: Final = timedelta(days=3)
-PLACE_KEPT: Final = timedelta(days=1)
-RECORDINGS_KEPT: Final = timedelta(days=90)
 _SLICE: Final = 2000
 _PERSONAL: Final = ("caller", "correspondent", "notice", "recall_watch")
 

@@ -1,0 +1,1 @@
+DROP TABLE spending, notice, obeyed, correspondent, reply_key, reply;

@@ -1,0 +1,1 @@
+DROP TABLE recall_watch, call, report;

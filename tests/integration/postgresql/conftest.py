@@ -1,0 +1,31 @@
+"""One server a test process, one prepared database a form of the schema; a test gets it emptied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.postgres_server import PostgresServer
+from tests.integration.postgresql.prepared import Prepared, prepare
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def plain(server: PostgresServer) -> Prepared:
+    return asyncio.run(prepare(server))
+
+
+@pytest.fixture(scope="session")
+def sharded(server: PostgresServer) -> Prepared:
+    return asyncio.run(prepare(server, shards=64))
