@@ -27,10 +27,10 @@ _TAG_BYTES: Final = 12
 
 @dataclass(slots=True)
 class _Group:
-    """Subjects whose counts stand in one slot, as keys and arguments of the script."""
+    """Subjects whose counts stand in one slot, as the script takes them."""
 
     keys: list[str]
-    arguments: list[int]
+    limits: str
 
 
 def stricter(limit: Limit, share: float) -> Limit:
@@ -57,8 +57,8 @@ class RedisThrottle:
             raise ValueError("a digest key has 16 to 64 bytes, and a share lies above 0 and at most at 1")
         self._connection = connection
         self._digest_key = digest_key
-        self._arguments = {kind: _arguments_of(limit) for kind, limit in limits.items()}
-        self._unlisted = _arguments_of(UNLISTED)
+        self._limits = {kind: _text_of(limit) for kind, limit in limits.items()}
+        self._unlisted = _text_of(UNLISTED)
         self._local = MemoryThrottle(
             clock,
             {kind: stricter(limit, local_share) for kind, limit in limits.items()},
@@ -113,7 +113,7 @@ class RedisThrottle:
                 await self._ask("refund", group)
 
     async def _ask(self, deed: str, group: _Group) -> tuple[int, int]:
-        reply = await self._connection.run(_SCRIPT, group.keys, [deed, *group.arguments])
+        reply = await self._connection.run(_SCRIPT, group.keys, (deed, group.limits))
         match reply:
             case [int(wait_us), int(slow_ms)]:
                 return wait_us, slow_ms
@@ -128,10 +128,9 @@ class RedisThrottle:
             slot = tag if self._connection.sharded else ""
             group = groups.get(slot)
             if group is None:
-                group = groups[slot] = _Group([], [])
-            name = f"yanzhen:t:{{{tag}}}:{subject.kind}:{own}"
-            group.keys += (f"{name}:q", f"{name}:w")
-            group.arguments += self._arguments.get(subject.kind, self._unlisted)
+                group = groups[slot] = _Group([], "")
+            group.keys.append(f"yanzhen:t:{{{tag}}}:{subject.kind}:{own}")
+            group.limits += self._limits.get(subject.kind, self._unlisted)
         return list(groups.values())
 
     def _digest(self, kind: str, key: bytes | str) -> str:
@@ -139,17 +138,11 @@ class RedisThrottle:
         return blake2b(kind.encode() + b"\0" + text, key=self._digest_key, digest_size=_TAG_BYTES).hexdigest()
 
 
-def _arguments_of(limit: Limit) -> tuple[int, int, int, int, int]:
+def _text_of(limit: Limit) -> str:
     """Return interval and window of queries, then of wrong codes, in microseconds, and the longest slowing in ms.
 
-    Intervals are rounded down, which for up to a million an hour admits not one more: the error of all of them together
-    stays below one interval.
+    Intervals are rounded down, which admits not one query more: what all of them lose together stays below one.
     """
     window_us, wrong_window_us = round(limit.window_s * _US), round(limit.wrong_window_s * _US)
-    return (
-        window_us // limit.queries,
-        window_us,
-        wrong_window_us // limit.wrong,
-        wrong_window_us,
-        limit.slow_max_ms,
-    )
+    intervals = window_us // limit.queries, wrong_window_us // limit.wrong
+    return f"{intervals[0]} {window_us} {intervals[1]} {wrong_window_us} {limit.slow_max_ms} "

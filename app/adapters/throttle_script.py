@@ -10,47 +10,48 @@ from __future__ import annotations
 from typing import Final
 
 LIMITS: Final = """
--- KEYS: for each subject its queries and its wrong codes; each holds the microsecond at which it is whole again.
--- ARGV: what to do, then for each subject: interval and window of queries, interval and window of wrong codes
--- (microseconds), longest slowing (ms). Returns how long to wait (microseconds, 0: admitted) and to slow (ms).
+-- KEYS: one for each subject; it holds the microseconds at which its queries and its wrong codes are whole again.
+-- ARGV: what to do; for each subject five numbers, with a space after each: interval and window of queries, interval
+-- and window of wrong codes (microseconds), longest slowing (ms).
+-- Returns how long to wait (microseconds, 0: admitted) and how long the answer is slowed (ms).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local function ahead_of(key, window)
-  local at = tonumber(redis.call('GET', key) or now)
-  return math.min(math.max(at - now, 0), window)
+local function ahead_of(at, window)
+  return math.min(math.max((tonumber(at) or now) - now, 0), window)
 end
 
-local function keep(key, ahead)
-  if ahead <= 0 then
+local function keep(key, queries, wrongs)
+  local longest = math.max(queries, wrongs)
+  if longest <= 0 then
     redis.call('DEL', key)
   else
-    redis.call('SET', key, string.format('%.0f', now + ahead), 'PX', math.ceil(ahead / 1000) + 1)
+    local value = string.format('%.0f %.0f', now + queries, now + wrongs)
+    redis.call('SET', key, value, 'PX', math.ceil(longest / 1000) + 1)
   end
 end
 
 local wait, slow, spent = 0, 0, {}
-for subject = 0, #KEYS / 2 - 1 do
-  local queries, wrongs = KEYS[2 * subject + 1], KEYS[2 * subject + 2]
-  local at = 5 * subject + 1
-  local interval, window = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local wrong_interval, wrong_window = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local slow_max = tonumber(ARGV[at + 5])
+local limits = string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) (%d+) ')
+for _, key in ipairs(KEYS) do
+  local interval, window, wrong_interval, wrong_window, slow_max = limits()
+  local queries_at, wrongs_at = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
+  local queries = ahead_of(queries_at, tonumber(window))
+  local wrongs = ahead_of(wrongs_at, tonumber(wrong_window))
   if ARGV[1] == 'wrong' then
-    keep(wrongs, math.min(ahead_of(wrongs, wrong_window) + wrong_interval, wrong_window))
+    keep(key, queries, math.min(wrongs + wrong_interval, tonumber(wrong_window)))
   elseif ARGV[1] == 'refund' then
-    keep(queries, ahead_of(queries, window) - interval)
+    keep(key, math.max(queries - interval, 0), wrongs)
   else
-    wait = math.max(wait, ahead_of(wrongs, wrong_window) + wrong_interval - wrong_window)
-    local ahead = ahead_of(queries, window) + interval
-    wait = math.max(wait, ahead - window)
-    slow = math.max(slow, slow_max * (ahead / window - 0.8) / 0.2)
-    spent[#spent + 1] = {queries, ahead}
+    queries = queries + interval
+    wait = math.max(wait, queries - window, wrongs + wrong_interval - wrong_window)
+    slow = math.max(slow, slow_max * (queries / window - 0.8) / 0.2)
+    spent[#spent + 1] = {key, queries, wrongs}
   end
 end
 if wait <= 0 then
   for _, one in ipairs(spent) do
-    keep(one[1], one[2])
+    keep(one[1], one[2], one[3])
   end
 end
 return {math.ceil(wait), math.floor(slow + 0.5)}

@@ -16,6 +16,8 @@ from pathlib import Path
 from time import monotonic
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 HOST = "127.0.0.1"
 SLOTS = 16384
@@ -97,8 +99,12 @@ class RedisServer:
         with (self.folder / "log").open("ab") as log:
             environment = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        with self.admin() as admin:
-            wait_until(lambda: self._answers(admin), f"a Redis on port {self.port}")
+        try:
+            with self.admin() as admin:
+                wait_until(lambda: self._answers(admin), f"a Redis on port {self.port}")
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _answers(self, admin: redis.Redis) -> bool:
@@ -117,7 +123,10 @@ class RedisServer:
 
     @contextmanager
     def admin(self) -> Iterator[redis.Redis]:
-        client = redis.Redis(host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5)
+        once = Retry(NoBackoff(), 0)
+        client = redis.Redis(
+            host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5, retry=once
+        )
         try:
             yield client
         finally:
@@ -139,9 +148,11 @@ class RedisServers:
 def start_cluster(folder: Path) -> RedisServers:
     """Three primaries that share all slots, as an operator makes them by hand."""
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
-    servers = [RedisServer(folder / f"node{number}", options).start() for number in range(3)]
+    servers = [RedisServer(folder / f"node{number}", options) for number in range(3)]
     whole = RedisServers(servers, "redis+cluster://" + ",".join(f"{HOST}:{one.port}" for one in servers[:2]))
     try:
+        for server in servers:
+            server.start()
         for number, server in enumerate(servers):
             slots = range(SLOTS * number // 3, SLOTS * (number + 1) // 3)
             with server.admin() as admin:
@@ -169,10 +180,12 @@ def wait_until_cluster_is_whole(cluster: RedisServers) -> None:
 
 def start_watched(folder: Path) -> RedisServers:
     """A master, its replica, and three Sentinels that soon name the other one; the servers in that order."""
-    master = RedisServer(folder / "master").start()
-    replica = RedisServer(folder / "replica", ("--replicaof", f"{HOST} {master.port}")).start()
+    master = RedisServer(folder / "master")
+    replica = RedisServer(folder / "replica", ("--replicaof", HOST, str(master.port)))
     servers = [master, replica]
     try:
+        for server in servers:
+            server.start()
         for number in range(3):
             sentinel = RedisServer(folder / f"sentinel{number}", sentinel=True)
             sentinel.folder.mkdir()
@@ -182,7 +195,8 @@ def start_watched(folder: Path) -> RedisServers:
                 "sentinel failover-timeout goods 2000\n",
                 encoding="ascii",
             )
-            servers.append(sentinel.start())
+            servers.append(sentinel)
+            sentinel.start()
         for server in servers[2:]:
             with server.admin() as admin:
                 wait_until(lambda admin=admin: _watches(admin), "Sentinels that know each other")  # type: ignore[misc]

@@ -33,5 +33,6 @@ def _age(admin: redis.Redis, key: bytes, seconds: float) -> None:
         admin.delete(key)
         return
     if key.startswith(b"yanzhen:t:"):
-        admin.set(key, int(admin.get(key)) - round(seconds * 1_000_000), keepttl=True)
+        moments = (int(at) - round(seconds * 1_000_000) for at in bytes(admin.get(key)).split())
+        admin.set(key, " ".join(map(str, moments)), keepttl=True)
     admin.pexpire(key, left_ms)

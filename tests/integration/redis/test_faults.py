@@ -1,0 +1,286 @@
+"""Redis down, killed, silent, slow, flapping: nothing is raised or opened, little is waited for, and it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.adapters.cache.addresses import RedisAddress
+from app.adapters.cache.connection import RedisConnection, RedisPatience
+from app.adapters.cache.redis import RedisCache
+from app.adapters.leadership_redis import RedisLeadership
+from app.adapters.throttle_redis import RedisThrottle
+from tests.contract.throttle.suite import LIMITS, VISITOR, admitted
+from tests.fakes.clock import FakeClock
+from tests.fakes.redis_server import RedisServer, RedisServers, start_watched, wait_until_cluster_is_whole
+from tests.integration.redis.conftest import PATIENT, Connect
+from tests.integration.redis.load import Load
+from tests.integration.redis.recording_log import RecordingLog
+from tests.integration.redis.relay import Fault, Relay, relay_to
+
+pytestmark = pytest.mark.xdist_group("redis")
+
+SLACK = 3  # a shared machine may stand still
+P99_S = 0.25
+BACK_S = 2.0
+IMPATIENT = RedisPatience()
+SHARED, ALONE = 20, 10  # what LIMITS grants a visitor, and what a process grants alone
+
+
+async def becomes(connection: RedisConnection, *, up: bool, within_s: float = BACK_S * SLACK) -> None:
+    async with asyncio.timeout(within_s):
+        while connection.up is not up:
+            if not up:
+                await RedisCache(connection).find("anything")
+            await asyncio.sleep(0.01)
+
+
+def throttle_on(connection: RedisConnection) -> RedisThrottle:
+    return RedisThrottle(connection, FakeClock(), LIMITS, digest_key=b"k" * 16)
+
+
+async def test_down_at_the_start_the_limits_are_stricter_and_never_open(
+    connect: Connect, empty_server: RedisServer, tmp_path: Path
+) -> None:
+    absent = RedisServer(tmp_path / "later")
+    connection = await connect(absent.url, IMPATIENT)
+    assert not connection.up
+    throttle, cache = throttle_on(connection), RedisCache(connection)
+    assert await admitted(throttle, VISITOR, times=100) == ALONE
+    await cache.put("key", b"value", ttl_s=10)
+    assert await cache.find("key") is None
+    assert await cache.claim("key", ttl_s=10)
+    await cache.drop("key")
+    assert (throttle.admitted_locally, throttle.refused_locally) == (ALONE, 90)
+    assert connection.tallies.without >= 3
+    absent.start()
+    try:
+        await becomes(connection, up=True)
+        await cache.put("key", b"value", ttl_s=10)
+        assert await cache.find("key") == b"value"
+    finally:
+        absent.kill()
+
+
+async def test_wrong_codes_seen_while_it_is_away_and_before_limit_alone_as_well(
+    connect: Connect, empty_server: RedisServer
+) -> None:
+    async with relay_to(empty_server.port) as relay:
+        connection = await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT)
+        throttle = throttle_on(connection)
+        for _ in range(2):
+            await throttle.note_wrong([VISITOR])
+        assert (await throttle.admit([VISITOR])).allowed  # five wrong codes an hour
+        relay.fault = Fault.CUT
+        await becomes(connection, up=False)
+        assert not (await throttle.admit([VISITOR])).allowed  # alone, two
+
+
+async def test_killed_and_restarted_under_load(connect: Connect, tmp_path: Path, log: RecordingLog) -> None:
+    server = RedisServer(tmp_path / "mortal").start()
+    try:
+        load = Load(await connect(server.url, RedisPatience(settled_s=0.1)))
+        await load.run(0.5)
+        server.kill()
+        await load.run(0.7)
+        assert not load.connection.up
+        server.start()
+        await becomes(load.connection, up=True)
+        await load.run(0.3)
+    finally:
+        server.kill()
+    assert load.p99_s <= P99_S * SLACK
+    # it came back without its memory: a whole new allowance, and never more than that
+    assert load.most_admitted <= 2 * SHARED + ALONE
+    assert "redis_lost" in log.events
+    assert "redis_back" in log.events
+
+
+@pytest.mark.parametrize("fault", [Fault.HOLE, Fault.SLOW, Fault.CUT])
+async def test_silent_slow_or_cut_under_load(
+    connect: Connect, empty_server: RedisServer, fault: Fault
+) -> None:
+    async with relay_to(empty_server.port) as relay:
+        load = Load(await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT))
+        await load.run(0.3)
+        relay.fault = fault
+        await load.run(1.2)
+        assert not load.connection.up
+        relay.fault = Fault.NONE
+        await becomes(load.connection, up=True)
+        await load.run(0.3)
+    assert load.p99_s <= P99_S * SLACK
+    assert max(load.took_s) <= P99_S * SLACK
+    assert load.most_admitted <= SHARED  # what it granted before counts when it is alone
+
+
+async def test_a_little_slow_each_time_is_away_as_well(connect: Connect, empty_server: RedisServer) -> None:
+    async with relay_to(empty_server.port) as relay:
+        connection = await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT)
+        relay.delay_s = 0.06
+        relay.fault = Fault.SLOW
+        await becomes(connection, up=False)
+        relay.fault = Fault.NONE
+        await becomes(connection, up=True)
+
+
+async def test_flapping_every_tenth_of_a_second(connect: Connect, empty_server: RedisServer) -> None:
+    async def flap(relay: Relay) -> None:
+        for turn in range(16):
+            relay.fault = (Fault.CUT, Fault.NONE, Fault.HOLE, Fault.NONE)[turn % 4]
+            await asyncio.sleep(0.1)
+
+    async with relay_to(empty_server.port) as relay:
+        load = Load(await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(flap(relay))
+            group.create_task(load.run(1.7))
+        await becomes(load.connection, up=True)
+        await load.run(0.3)
+    assert load.connection.tallies.losses >= 1
+    assert load.p99_s <= P99_S * SLACK
+    assert load.most_admitted <= SHARED + ALONE
+
+
+async def test_refusing_to_write_is_being_away(connect: Connect, empty_server: RedisServer) -> None:
+    connection = await connect(empty_server.url, IMPATIENT)
+    throttle = throttle_on(connection)
+    with empty_server.admin() as admin:
+        admin.config_set("maxmemory", "1")
+        try:
+            assert await admitted(throttle, VISITOR, times=100) == ALONE
+            assert not connection.up
+        finally:
+            admin.config_set("maxmemory", "0")
+    await becomes(connection, up=True)
+
+
+async def test_a_leader_leads_on_until_its_lease_would_have_ended(
+    connect: Connect, empty_server: RedisServer
+) -> None:
+    async with relay_to(empty_server.port) as relay:
+        clock = FakeClock()
+        first = RedisLeadership(
+            await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT), clock, lease_s=30
+        )
+        second = RedisLeadership(
+            await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT), clock, lease_s=30
+        )
+        assert await first.hold("listener")
+        relay.fault = Fault.HOLE
+        clock.advance(26)
+        assert await first.hold("listener")
+        assert not await second.hold("listener")
+        clock.advance(1)
+        assert not await first.hold("listener")
+        await first.resign("listener")
+
+
+async def test_passwords_reach_no_log(connect: Connect, tmp_path: Path, log: RecordingLog) -> None:
+    server = RedisServer(tmp_path / "locked", ("--requirepass", "s3cret-right")).start()
+    try:
+        wrong = await connect(f"redis://:s3cret-wrong@127.0.0.1:{server.port}/0", PATIENT)
+        right = await connect(f"redis://:s3cret-right@127.0.0.1:{server.port}/0", PATIENT)
+        assert (wrong.up, right.up) == (False, True)
+    finally:
+        server.kill()
+    assert log.events == ["redis_lost"]
+    assert "s3cret" not in repr(log.lines)
+
+
+async def test_a_sentinel_names_the_new_master(connect: Connect, tmp_path: Path) -> None:
+    watched = start_watched(tmp_path)
+    try:
+        connection = await connect(watched.url, IMPATIENT)
+        cache, throttle = RedisCache(connection), throttle_on(connection)
+        await cache.put("key", b"one", ttl_s=60)
+        assert await cache.find("key") == b"one"
+        watched.servers[0].kill()
+        await becomes(connection, up=False)
+        assert (await throttle.admit([VISITOR])).allowed
+        await becomes(connection, up=True, within_s=30)
+        await cache.put("key", b"two", ttl_s=60)
+        assert await cache.find("key") == b"two"
+        with watched.servers[1].admin() as admin:
+            assert admin.get("yanzhen:c:key") == b"two"
+    finally:
+        watched.kill()
+
+
+async def test_a_cluster_that_lost_a_node_is_away_until_it_is_whole(
+    connect: Connect, empty_cluster: RedisServers
+) -> None:
+    connection = await connect(empty_cluster.url, IMPATIENT)
+    throttle, cache = throttle_on(connection), RedisCache(connection)
+    for number in range(30):
+        await cache.put(f"key {number}", b"value", ttl_s=60)
+    assert [await cache.find(f"key {number}") for number in range(30)] == [b"value"] * 30
+    lost = empty_cluster.servers[2]
+    lost.kill()
+    try:
+        async with asyncio.timeout(10):
+            while connection.up:
+                for number in range(30):
+                    await cache.find(f"key {number}")
+        assert await admitted(throttle, VISITOR, times=100) == ALONE
+    finally:
+        lost.start()
+        await asyncio.to_thread(wait_until_cluster_is_whole, empty_cluster)
+    await becomes(connection, up=True, within_s=10)
+    assert await admitted(throttle, VISITOR, times=100) == SHARED
+
+
+async def test_keys_that_moved_to_another_node_are_found_there(
+    connect: Connect, empty_cluster: RedisServers
+) -> None:
+    connection = await connect(empty_cluster.url, PATIENT)
+    cache = RedisCache(connection, budget_s=10)
+    await cache.put("{moving}", b"value", ttl_s=60)
+    nodes = empty_cluster.servers
+    with nodes[0].admin() as a, nodes[1].admin() as b, nodes[2].admin() as c:
+        slot = int(a.execute_command("CLUSTER KEYSLOT", "{moving}"))
+        ids = [str(one.execute_command("CLUSTER MYID"), "ascii") for one in (a, b, c)]
+        owner = slot * 3 // 16384
+        target = (owner + 1) % 3
+        clients = (a, b, c)
+
+        def give(source: int, to: int) -> None:
+            clients[to].execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[source])
+            clients[source].execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[to])
+            clients[source].execute_command(
+                "MIGRATE", "127.0.0.1", nodes[to].port, "", 0, 5000, "KEYS", "yanzhen:c:{moving}"
+            )
+            for client in clients:
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[to])
+
+        give(owner, target)
+        try:
+            assert await cache.find("{moving}") == b"value"
+            assert connection.up
+        finally:
+            give(target, owner)
+
+
+async def test_many_machines_share_one_allowance(connect: Connect, empty_server: RedisServer) -> None:
+    machines = [throttle_on(await connect(empty_server.url)) for _ in range(4)]
+    answers = await asyncio.gather(*(machines[turn % 4].admit([VISITOR]) for turn in range(200)))
+    assert sum(answer.allowed for answer in answers) == SHARED
+
+
+async def test_what_waits_shares_a_round_trip_and_the_queue_has_an_end(empty_server: RedisServer) -> None:
+    log = RecordingLog()
+    connection = RedisConnection(RedisAddress.parse(empty_server.url), log, patience=PATIENT, queue=300)
+    await connection.start()
+    try:
+        cache = RedisCache(connection, budget_s=10)
+        answers = await asyncio.gather(*(cache.claim(f"key {n}", ttl_s=60) for n in range(400)))
+        assert all(answers)
+        assert connection.tallies.without == 100  # past the end of the queue: as if it were away
+        assert connection.up
+    finally:
+        await connection.aclose()
+    assert not connection.up
+    assert await cache.find("key 1") is None
+    assert log.lines == []
