@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import NotAuthentic
 from app.issuing.key_file import KeyFile
-from channels.turns import CodeSubmitted, Continue
+from channels.turns import CallNoted, CodeSubmitted
 from tests.bench import call_rows
 from tests.bench.__main__ import PARTS
 from tests.bench.call_runs import Calls
@@ -35,10 +35,15 @@ def test_every_turn_is_another_call_about_its_code(calls: Calls) -> None:
     assert len({turn.caller.token for turn in turns}) == COUNT
 
 
-def test_greetings_ask_nothing_and_what_is_forged_is_refused(calls: Calls) -> None:
+def test_greetings_begin_a_record_each_and_what_is_forged_is_refused(calls: Calls) -> None:
+    begun = set()
     for request in calls.greetings(CODES, 0, COUNT):
         calls.adapter.authenticate(request)
-        assert isinstance(calls.adapter.decode(request), Continue)
+        turn = calls.adapter.decode(request)
+        assert isinstance(turn, CallNoted)
+        assert turn.how is None
+        begun.add(turn.call_id)
+    assert len(begun) == COUNT
     headers = {**request.headers, "x-twilio-signature": "x"}
     with pytest.raises(NotAuthentic):
         calls.adapter.authenticate(replace(request, headers=headers))
