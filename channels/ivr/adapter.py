@@ -36,6 +36,8 @@ from channels.wording.locales import DEFAULT_LOCALE, find_locale, reads_chinese
 from channels.wording.reply import Reply
 
 _CLIP: Final = "clip"
+_TRY_IT: Final = '{yanzhen} simulate call --keys "{code}#"'
+_CALL_IT: Final = "call through your switch and press {code}#"  # what is simulated is a provider's webhooks
 _TRANSFERS_KEPT: Final = 4_096  # a provider delivers a turn again within seconds
 TRANSFERS: Final = "transfer"  # what is spent, by the name of the caps
 
@@ -56,7 +58,7 @@ class IvrAdapter:
         self.manifest = ChannelManifest(
             name="ivr",
             deadline_ms=5_000,  # of the 6 s that a turn may take
-            how_to_ask='{yanzhen} simulate call --keys "{code}#"',
+            how_to_ask=_TRY_IT if dialect.routes() else _CALL_IT,
             listens=bool(dialect.listeners()),
         )
         self._dialect = dialect

@@ -12,6 +12,7 @@ from app.core.model.call import CallEnd
 from app.speech.spoken import Name, Pause, Phrase
 from channels.base import InboundRequest, Refusal, RefusalKind
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer
+from channels.ivr.adapter import IvrAdapter
 from channels.ivr.dialect import CallEnded, CallMoment, CallRemark
 from channels.ivr.events import Keys, Recorded, Silence, Started, TransferFailed
 from channels.ivr.fastagi.dialect import FastAgiDialect
@@ -19,6 +20,7 @@ from channels.ivr.settings import FastAgiOptions, IvrSettings
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.fake_clips import DURATION_MS, FakeClips, clip_sha
 from tests.fakes.fake_spending import FakeSpending
+from tests.fakes.sample_service import start_sample_service
 
 SETTINGS = IvrSettings(
     clips=FakeClips(missing=("no.clip", "new name")),
@@ -185,3 +187,11 @@ def test_where_we_failed_the_caller_hears_words(kind: RefusalKind) -> None:
 def test_settings_that_cannot_be_used_are_named(settings: IvrSettings, field: str) -> None:
     with pytest.raises(SettingsInvalid, match=field):
         make_dialect(settings)
+
+
+async def test_a_switch_is_called_and_not_simulated() -> None:
+    """`simulate call` posts webhooks, and a switch has no address for them."""
+    service = await start_sample_service()
+    adapter = IvrAdapter(make_dialect(), service.context, SETTINGS)
+    await service.engine.close()
+    assert "simulate" not in adapter.manifest.how_to_ask
