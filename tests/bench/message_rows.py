@@ -1,4 +1,4 @@
-"""P9: what a text message costs by provider: its adapter by a bare request, the whole of it by a web verification."""
+"""P9: what a message costs by provider: its adapter by a bare request, the whole of it by a web verification."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ _NAMES: Final = {
     "kannel": "Kannel",
     "gateway": f"gateway, batches of {BATCH}",
     "smpp": "SMPP",
+    "wechat-encrypted": "WeChat, encrypted",
+    "wechat-plain": "WeChat, plain",
+    "wechat-mini-program": "WeChat, mini-program",
 }
 ADAPTERS: Final = {
     provider: Goal(
         row=f"P9{letter}", title=f"{_NAMES[provider]}: adapter", floor=2.5, target=0.5, at_most=True
     )
-    for provider, letter in zip(PROVIDERS, "abcd", strict=True)
+    for provider, letter in zip(PROVIDERS, "abcdjkl", strict=True)
 }
 WHOLE: Final = {
     provider: Goal(
         row=f"P9{letter}", title=f"{_NAMES[provider]}: whole message", floor=None, target=None, at_most=True
     )
-    for provider, letter in zip(PROVIDERS, "efgh", strict=True)
+    for provider, letter in zip(PROVIDERS, "efghmno", strict=True)
 }
 COURIER: Final = Goal(row="P9i", title="a reply by outbox and courier", floor=None, target=None, at_most=True)
 ROWS: Final = ("P9", *(goal.row for goal in (*ADAPTERS.values(), *WHOLE.values(), COURIER)))

@@ -17,6 +17,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
 from app.adapters.places import PhoneNumberPlaces
+from channels.abilities import MessageChannel
 from channels.base import ChannelContext, InboundRequest
 from channels.signatures import parse_form
 from channels.sms.adapter import SmsAdapter
@@ -31,9 +32,10 @@ from channels.sms.smpp.session import Pace
 from channels.sms.twilio.dialect import TwilioDialect
 from channels.sms.twilio.signing import Signatures
 from channels.wording.reply import Wording
+from tests.bench.wechat_samples import ACCOUNTS, wechat_adapters, wechat_request
 
 BATCH: Final = 50
-PROVIDERS: Final = ("twilio", "kannel", "gateway", "smpp")
+PROVIDERS: Final = ("twilio", "kannel", "gateway", "smpp", *ACCOUNTS)
 TIMEZONE: Final = "Asia/Shanghai"
 _PUBLIC_URL: Final = "https://verify.example"
 _TOKEN: Final = "0123456789abcdef" * 2
@@ -93,7 +95,7 @@ def context_of(identities: KeyedIdentities, lengths: Callable[[], frozenset[int]
     )
 
 
-def provider_adapters(context: ChannelContext) -> dict[str, SmsAdapter]:
+def provider_adapters(context: ChannelContext) -> dict[str, MessageChannel]:
     """Return the real adapter of each of :data:`PROVIDERS`, set up to push."""
     (gateway,) = load_gateways(_GATEWAY, calls=context.calls)
     dialects: dict[str, Dialect] = {
@@ -102,7 +104,8 @@ def provider_adapters(context: ChannelContext) -> dict[str, SmsAdapter]:
         "gateway": gateway,
         "smpp": SmppDialect(_SMPP, clock=context.clock, token=_TOKEN),
     }
-    return {name: SmsAdapter(dialect, context) for name, dialect in dialects.items()}
+    texts = {name: SmsAdapter(dialect, context) for name, dialect in dialects.items()}
+    return {**texts, **wechat_adapters(context)}
 
 
 def bringing_of(context: ChannelContext) -> Bringing:
@@ -135,6 +138,8 @@ def arrived(provider: str, texts: Sequence[Message]) -> list[Arrived]:
     if provider == "twilio":
         signatures = Signatures((_TOKEN,), _PUBLIC_URL)
         return [_twilio_request(text, signatures) for text in texts]
+    if provider in ACCOUNTS:
+        return [wechat_request(ACCOUNTS[provider], text.text, text.serial) for text in texts]
     if provider == "smpp":
         return [deliver_sm(text) for text in texts]
     return [_kannel_request(text) for text in texts]

@@ -43,6 +43,7 @@ from tests.bench.serving import CONNECTIONS
 
 _NEVER: Final = 10**12
 _DELIVER_WITHIN_S: Final = 120.0
+_PUSHED_BY: Final = ("kannel", "smpp", "wechat-mini-program")
 _RIGHT: Final = {"first", "repeat", "over_limit"}
 _REPLY: Final = "【验真】星河第2次查询，首次26-11-21网页。若非您本人查询，请慎用。举报4008001234"
 
@@ -113,7 +114,7 @@ class MessageService:
 
     async def deliver(self) -> None:
         """Deliver what messages left in the outbox."""
-        senders = tuple(InstantSender(name, self._owed_by(name)) for name in ("kannel", "smpp"))
+        senders = tuple(InstantSender(name, self._owed_by(name)) for name in _PUSHED_BY)
         courier = self.new_courier(senders)
         await self._until_settled(asyncio.create_task(courier.run()), senders)
 

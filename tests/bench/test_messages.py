@@ -22,6 +22,7 @@ from tests.bench.message_samples import (
     messages,
     provider_adapters,
 )
+from tests.bench.wechat_samples import ACCOUNTS
 
 CODES = ["12345678901234567801", "98765432109876543298", "11112222333344445555"]
 COUNT = 60
@@ -52,7 +53,7 @@ def requests_of(context: ChannelContext, given: list[Arrived]) -> list[InboundRe
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_text_is_another_message_of_another_number_about_its_code(
+def test_every_text_is_another_message_of_another_sender_about_its_code(
     context: ChannelContext, provider: str
 ) -> None:
     adapter = provider_adapters(context)[provider]
@@ -69,7 +70,7 @@ def test_every_text_is_another_message_of_another_number_about_its_code(
     assert all(turn.envelope is not None and turn.envelope.address is not None for turn in turns)
 
 
-@pytest.mark.parametrize("provider", ["twilio", "kannel", "gateway"])
+@pytest.mark.parametrize("provider", ["twilio", "kannel", "gateway", *ACCOUNTS])
 def test_the_proof_is_really_looked_at(context: ChannelContext, provider: str) -> None:
     (request,) = requests_of(context, arrived(provider, messages(CODES, 0, 1)))
     forged = InboundRequest(
@@ -77,7 +78,7 @@ def test_the_proof_is_really_looked_at(context: ChannelContext, provider: str) -
         route=request.route,
         path=request.path,
         body=request.body,
-        query=request.query,
+        query={name: "0" if "signature" in name else text for name, text in request.query.items()},
         received_at=request.received_at,
         remote=request.remote,
     )
@@ -88,5 +89,5 @@ def test_the_proof_is_really_looked_at(context: ChannelContext, provider: str) -
 def test_every_row_can_be_asked_for() -> None:
     (part,) = (part for part in PARTS if "P9" in part.rows)
     goals = [*message_rows.ADAPTERS.values(), *message_rows.WHOLE.values(), message_rows.COURIER]
-    assert [goal.row for goal in goals] == [f"P9{letter}" for letter in "abcdefghi"]
+    assert [goal.row for goal in goals] == [f"P9{letter}" for letter in "abcdjklefghmnoi"]
     assert {goal.row for goal in goals} < set(part.rows)
