@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format proof bench lock browser gateway clean
+.PHONY: help setup run test lint format proof bench lock browser gateway promtool clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ $(STAMP): requirements/dev.lock pyproject.toml package.json package-lock.json
 run: setup ## start a demonstration service at http://127.0.0.1:8315 and print codes to try
 	@$(BIN)/yanzhen demo
 
-test: setup browser gateway lint ## check everything: lint, types, import rules and the whole test suite
+test: setup browser gateway promtool lint ## check everything: lint, types, import rules and the whole test suite
 	@test -f node_modules/axe-core/axe.min.js || { echo "The browser tests need axe-core from npm: install Node and npm, then: make clean test"; exit 1; }
 	$(PYTEST) $(SPREAD) -m "not alone"
 	@# a second, serial run for tests that need both cores, only when there are any
@@ -58,7 +58,7 @@ format: setup ## write the formatting and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proof: setup browser gateway ## the long forms of the heavy tests (hours)
+proof: setup browser gateway promtool ## the long forms of the heavy tests (hours)
 	YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=7200 $(SPREAD) -m "not alone"
 	@if grep -rqE 'mark\.alone' tests --include='*.py'; then set -x; YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=7200 -m alone; fi
 
@@ -77,6 +77,9 @@ browser: ## make sure that a Chromium is there for the browser tests
 
 gateway: ## make sure that a Kannel is there for the tests of text messages
 	@tools/ensure_kannel.sh
+
+promtool: ## make sure that promtool is there for the tests of alert rules
+	@tools/ensure_promtool.sh
 
 clean: ## remove what setup and tests made; never var/, which holds keys and records
 	rm -rf .venv node_modules $(VENDOR) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
