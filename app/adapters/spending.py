@@ -1,6 +1,7 @@
 """The day's spending in memory, written behind: asking for leave to spend must not wait for a disk.
 
-A crash forgets what was spent since the last write, a few seconds of a day.
+A crash forgets what was spent since the last write, a few seconds of a day. Processes that share a table add to one
+sum, so together they pass a cap by no more than they spend between two writes.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class SpendingTable(Protocol):
         """Return the units of a day."""
         ...
 
-    async def keep(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> None:
-        """Store totals, durable when it returns."""
+    async def add(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> Mapping[tuple[str, bytes], int]:
+        """Add to totals, durable when it returns; return the new totals of those, other processes' units included."""
         ...
 
 
@@ -53,7 +54,7 @@ class DailySpending:
         self._caller_caps = dict(per_caller_caps)
         self._callers = callers
         self._units: dict[tuple[str, bytes], int] = {}
-        self._dirty: set[tuple[str, bytes]] = set()
+        self._unwritten: dict[tuple[str, bytes], int] = {}
         self._day = ""
         self._begins = self._ends = datetime.fromtimestamp(0, UTC)
 
@@ -71,10 +72,8 @@ class DailySpending:
             own_cap = self._caller_caps.get(kind)
             if own_cap is not None and own_units > own_cap:
                 return Spend.CALLER_CAP
-            self._units[own] = own_units
-            self._dirty.add(own)
-        self._units[day] = day_units
-        self._dirty.add(day)
+            self._count(own, units)
+        self._count(day, units)
         return Spend.ALLOWED
 
     async def load(self, table: SpendingTable) -> None:
@@ -87,18 +86,30 @@ class DailySpending:
                 self._units[key] = self._units.get(key, 0) + units
 
     async def flush(self, table: SpendingTable) -> None:
-        """Write what changed since the last time. Raises ``StoreUnavailable``; the next time then writes it as well."""
+        """Write what was spent since the last time, and learn what others spent. Raises ``StoreUnavailable``; the next
+        time then writes it as well, which may count it twice where the answer alone was lost.
+        """
         self._turn_the_page()
-        day, changed = self._day, self._dirty
-        if not changed:
+        day, unwritten = self._day, self._unwritten
+        if not unwritten:
             return
-        self._dirty = set()
+        self._unwritten = {}
         try:
-            await table.keep(day, [(kind, caller, self._units[kind, caller]) for kind, caller in changed])
+            totals = await table.add(
+                day, [(kind, caller, units) for (kind, caller), units in unwritten.items()]
+            )
         except BaseException:
             if day == self._day:
-                self._dirty |= changed
+                for key, units in unwritten.items():
+                    self._unwritten[key] = self._unwritten.get(key, 0) + units
             raise
+        if day == self._day:
+            for key, total in totals.items():
+                self._units[key] = total + self._unwritten.get(key, 0)
+
+    def _count(self, key: tuple[str, bytes], units: int) -> None:
+        self._units[key] = self._units.get(key, 0) + units
+        self._unwritten[key] = self._unwritten.get(key, 0) + units
 
     def _place_of(self, kind: str, caller: bytes) -> tuple[str, bytes]:
         own = (kind, caller)
@@ -116,4 +127,4 @@ class DailySpending:
         self._begins, self._ends = (midnight.astimezone(UTC) for midnight in midnights)
         self._day = today.isoformat()
         self._units.clear()
-        self._dirty = set()
+        self._unwritten = {}

@@ -64,8 +64,6 @@ class RedisThrottle:
             {kind: stricter(limit, local_share) for kind, limit in limits.items()},
             unlisted=stricter(UNLISTED, local_share),
         )
-        self.admitted_locally = 0
-        self.refused_locally = 0
 
     async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         """Count one query against every subject, or against none where any of them refuses."""
@@ -101,9 +99,9 @@ class RedisThrottle:
     async def _admit_locally(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         admission = await self._local.admit(subjects)
         if admission.allowed:
-            self.admitted_locally += 1
+            self._connection.tallies.admitted_locally += 1
         else:
-            self.refused_locally += 1
+            self._connection.tallies.refused_locally += 1
         return admission
 
     async def _refund(self, groups: Sequence[_Group]) -> None:

@@ -51,11 +51,15 @@ class RedisPatience:
 
 @dataclass(slots=True)
 class RedisTallies:
-    """Numbers since the start: ``calls`` answered, ``without`` refused or failed, ``losses`` of the connection."""
+    """Numbers since the start: ``calls`` answered, ``without`` refused or failed, ``losses`` of the connection, and
+    the queries that limits of this process admitted or refused meanwhile.
+    """
 
     calls: int = 0
     without: int = 0
     losses: int = 0
+    admitted_locally: int = 0
+    refused_locally: int = 0
 
 
 @dataclass(frozen=True, slots=True)

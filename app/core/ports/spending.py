@@ -19,7 +19,8 @@ class Spending(Protocol):
     the cap of ``caller`` (16 bytes, or b"" for nobody in particular) and of the whole day, or against none if either
     refuses.
 
-    A day is a day of the display zone. A crash may forget the spending of the last few seconds, never of a day.
+    A day is a day of the display zone. A crash may forget the spending of the last few seconds, never of a day, and
+    processes that share a store may together pass a cap by what they spend in as long.
     """
 
     def spend(self, kind: str, caller: bytes, units: int = 1) -> Spend: ...

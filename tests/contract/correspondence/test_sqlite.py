@@ -104,7 +104,7 @@ async def test_the_silent_are_forgotten_and_an_opt_out_is_not(storage: SqliteSto
 
 async def test_spending_of_past_days_is_forgotten(storage: SqliteStorage) -> None:
     for day in ("2026-03-01", "2026-03-02", "2026-03-05"):
-        await storage.spending.keep(day, [("segment", b"", 9), ("segment", b"caller-number-01", 2)])
+        await storage.spending.add(day, [("segment", b"", 9), ("segment", b"caller-number-01", 2)])
     assert await storage.verifications.forget(START) == 2
     assert await storage.spending.load("2026-03-01") == {}
     assert await storage.spending.load("2026-03-02") == {
@@ -136,9 +136,7 @@ async def test_erased_nothing_is_left_of_a_caller_but_the_fact(
             )
     assert ONE.token is not None
     assert TWO.token is not None
-    await storage.spending.keep(
-        "2026-03-05", [("segment", token, 2) for token in (b"", ONE.token, TWO.token)]
-    )
+    await storage.spending.add("2026-03-05", [("segment", token, 2) for token in (b"", ONE.token, TWO.token)])
     assert await storage.erase(ONE.token) == 3 + len(NoticeKind)
     assert await storage.erase(ONE.token) == 0
     left = [rows(tmp_path, table) for table in ("caller", "correspondent", "notice", "spending")]
@@ -162,7 +160,7 @@ async def test_a_closed_store_is_unavailable_in_every_method(storage: SqliteStor
             ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY
         ),
         lambda: storage.spending.load("2026-03-05"),
-        lambda: storage.spending.keep("2026-03-05", [("segment", b"", 1)]),
+        lambda: storage.spending.add("2026-03-05", [("segment", b"", 1)]),
         lambda: storage.erase(b"caller-number-01"),
     ):
         with pytest.raises(StoreUnavailable):

@@ -11,6 +11,7 @@ from app.adapters.throttle_redis import RedisThrottle
 from app.core.ports.throttle import ThrottleSubject
 from tests.contract.throttle.suite import LIMITS
 from tests.fakes.clock import FakeClock
+from tests.integration.redis.relay import after
 
 VISITORS = 10
 _PACE_S = 0.004
@@ -37,17 +38,12 @@ class Load:
 
     async def _visit(self, visitor: int, ends: float) -> None:
         loop = asyncio.get_running_loop()
-        never = asyncio.Event()
         subject = ThrottleSubject("web", f"visitor {visitor}")
         while loop.time() < ends:
             started = loop.time()
             await self._query(visitor, subject)
             self.took_s.append(loop.time() - started)
-            try:
-                async with asyncio.timeout(_PACE_S):
-                    await never.wait()
-            except TimeoutError:
-                continue
+            await after(_PACE_S)
 
     async def _query(self, visitor: int, subject: ThrottleSubject) -> None:
         assert await self._cache.find(f"answer:{visitor}") in (None, b"kept")

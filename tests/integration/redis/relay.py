@@ -16,6 +16,13 @@ class Fault(Enum):
     SLOW = "slow"  # answers take delay_s longer
 
 
+async def after(seconds: float) -> None:
+    """Return when that much of a fault's script has passed."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, passed.set)
+    await passed.wait()
+
+
 class Relay:
     """Passes bytes to ``port`` on loopback. Setting a fault holds for connections that stand as for new ones."""
 
@@ -75,7 +82,7 @@ class Relay:
             while data := await reader.read(65536):
                 await self._open.wait()
                 if answers and self._fault is Fault.SLOW:
-                    await asyncio.sleep(self.delay_s)
+                    await after(self.delay_s)
                 writer.write(data)
                 await writer.drain()
         finally:

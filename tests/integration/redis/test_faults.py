@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from app.adapters.cache.addresses import RedisAddress
 from app.adapters.cache.connection import RedisConnection, RedisPatience
+from app.adapters.cache.metrics import RedisCollector
 from app.adapters.cache.redis import RedisCache
 from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.throttle_redis import RedisThrottle
@@ -18,7 +20,7 @@ from tests.fakes.redis_server import RedisServer, RedisServers, start_watched, w
 from tests.integration.redis.conftest import PATIENT, Connect
 from tests.integration.redis.load import Load
 from tests.integration.redis.recording_log import RecordingLog
-from tests.integration.redis.relay import Fault, Relay, relay_to
+from tests.integration.redis.relay import Fault, Relay, after, relay_to
 
 pytestmark = pytest.mark.xdist_group("redis")
 
@@ -34,7 +36,7 @@ async def becomes(connection: RedisConnection, *, up: bool, within_s: float = BA
         while connection.up is not up:
             if not up:
                 await RedisCache(connection).find("anything")
-            await asyncio.sleep(0.01)
+            await after(0.01)
 
 
 def throttle_on(connection: RedisConnection) -> RedisThrottle:
@@ -53,8 +55,14 @@ async def test_down_at_the_start_the_limits_are_stricter_and_never_open(
     assert await cache.find("key") is None
     assert await cache.claim("key", ttl_s=10)
     await cache.drop("key")
-    assert (throttle.admitted_locally, throttle.refused_locally) == (ALONE, 90)
-    assert connection.tallies.without >= 3
+    tallies = connection.tallies
+    assert (tallies.admitted_locally, tallies.refused_locally) == (ALONE, 90)
+    assert tallies.without >= 3
+    registry = CollectorRegistry()
+    registry.register(RedisCollector(connection))
+    shown = generate_latest(registry).decode()
+    assert "yanzhen_redis_up 0.0" in shown
+    assert f"yanzhen_redis_local_admissions_total {ALONE}.0" in shown
     absent.start()
     try:
         await becomes(connection, up=True)
@@ -130,7 +138,7 @@ async def test_flapping_every_tenth_of_a_second(connect: Connect, empty_server: 
     async def flap(relay: Relay) -> None:
         for turn in range(16):
             relay.fault = (Fault.CUT, Fault.NONE, Fault.HOLE, Fault.NONE)[turn % 4]
-            await asyncio.sleep(0.1)
+            await after(0.1)
 
     async with relay_to(empty_server.port) as relay:
         load = Load(await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT))

@@ -103,7 +103,7 @@ async def test_a_script_that_the_server_forgot_is_sent_again(
     with empty_server.admin() as admin:
         admin.script_flush()
     assert await admitted(throttle, VISITOR, times=20) == 15
-    assert throttle.admitted_locally == 0
+    assert connection.tallies.admitted_locally == 0
 
 
 async def test_a_share_and_a_key_of_no_use_are_refused(connect: Connect, empty_server: RedisServer) -> None:

@@ -25,11 +25,14 @@ class FakeTable:
     async def load(self, day: str) -> Mapping[tuple[str, bytes], int]:
         return dict(self.days.get(day, {}))
 
-    async def keep(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> None:
+    async def add(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> Mapping[tuple[str, bytes], int]:
         if self.down:
             raise StoreUnavailable
         self.writes += 1
-        self.days.setdefault(day, {}).update({(kind, caller): number for kind, caller, number in units})
+        totals = self.days.setdefault(day, {})
+        added = {(kind, caller): totals.get((kind, caller), 0) + number for kind, caller, number in units}
+        totals.update(added)
+        return added
 
 
 def spending(clock: FakeClock, *, day: int = 10, each: int = 3, callers: int = 1000) -> DailySpending:
@@ -137,17 +140,60 @@ def test_strangers_without_end_take_no_memory_without_end() -> None:
     assert spent.spend("sms", (5).to_bytes(16, "little")) is Spend.ALLOWED  # one that was counted by itself
 
 
-async def test_on_sqlite_a_total_never_falls(tmp_path: Path) -> None:
+async def test_processes_that_share_a_table_share_the_caps() -> None:
+    clock, table = FakeClock(), FakeTable()
+    here, there = spending(clock), spending(clock)
+    assert here.spend("sms", ONE, 2) is Spend.ALLOWED
+    assert there.spend("sms", ONE, 1) is Spend.ALLOWED
+    await here.flush(table)
+    assert there.spend("sms", TWO, 3) is Spend.ALLOWED
+    await there.flush(table)
+    assert there.spend("sms", ONE) is Spend.CALLER_CAP  # two there, one here
+    assert here.spend("sms", b"") is Spend.ALLOWED
+    assert here.spend("sms", b"", 3) is Spend.ALLOWED
+    await here.flush(table)
+    assert table.days["2026-03-05"]["sms", b""] == 10
+    assert here.spend("sms", b"") is Spend.DAY_CAP
+
+
+class InterruptedTable(FakeTable):
+    """Something is spent while it is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[DailySpending] = []
+
+    async def add(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> Mapping[tuple[str, bytes], int]:
+        while self.meanwhile:
+            assert self.meanwhile.pop().spend("sms", TWO, 2) is Spend.ALLOWED
+        return await super().add(day, units)
+
+
+async def test_what_is_spent_during_a_write_is_written_with_the_next() -> None:
+    clock, table = FakeClock(), InterruptedTable()
+    spent = spending(clock, day=5)
+    spent.spend("sms", ONE, 3)
+    table.meanwhile.append(spent)
+    await spent.flush(table)
+    assert table.days["2026-03-05"]["sms", b""] == 3
+    assert spent.spend("sms", b"") is Spend.DAY_CAP
+    await spent.flush(table)
+    assert table.days["2026-03-05"] == {("sms", ONE): 3, ("sms", TWO): 2, ("sms", b""): 5}
+
+
+async def test_on_sqlite_processes_add_up(tmp_path: Path) -> None:
     upgrade_sqlite(tmp_path / "record.db")
     storage = await open_sqlite(tmp_path / "record.db")
     try:
         spent = spending(FakeClock())
         spent.spend("sms", ONE, 2)
         await spent.flush(storage.spending)
-        await storage.spending.keep("2026-03-05", [("sms", ONE, 1)])
+        totals = await storage.spending.add("2026-03-05", [("sms", ONE, 1), ("sms", b"", 1)])
+        assert totals == {("sms", ONE): 3, ("sms", b""): 3}
+        assert await storage.spending.add("2026-03-05", []) == {}
         again = spending(FakeClock())
         await again.load(storage.spending)
-        assert again.spend("sms", ONE, 2) is Spend.CALLER_CAP
-        assert again.spend("sms", ONE, 1) is Spend.ALLOWED
+        assert again.spend("sms", ONE) is Spend.CALLER_CAP
+        assert again.spend("sms", TWO, 3) is Spend.ALLOWED
     finally:
         await storage.close()

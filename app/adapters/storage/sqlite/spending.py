@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 
-_KEEP: Final = (
+_ADD: Final = (
     "INSERT INTO spending (day, kind, caller, units) VALUES (?, ?, ?, ?) ON CONFLICT (day, kind, caller)"
-    " DO UPDATE SET units = max(units, excluded.units)"
+    " DO UPDATE SET units = units + excluded.units RETURNING units"
 )
 
 
@@ -27,8 +29,18 @@ class SqliteSpending:
         rows = await self._reader.rows("Reading the day's spending", sql, (day,))
         return {(kind, caller): units for kind, caller, units in rows}
 
-    async def keep(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> None:
-        """Store totals by kind and caller; a total never falls. Durable when it returns, or ``StoreUnavailable``."""
-        rows = [(day, kind, caller, number) for kind, caller, number in units]
-        if rows:
-            await self._commits.run(lambda db: db.executemany(_KEEP, rows).rowcount)
+    async def add(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> Mapping[tuple[str, bytes], int]:
+        """Add to totals and return the new ones. Durable when it returns, or ``StoreUnavailable``."""
+        rows = list(units)
+        return await self._commits.run(partial(_add, day, rows)) if rows else {}
+
+
+def _add(
+    day: str, rows: Iterable[tuple[str, bytes, int]], db: sqlite3.Connection
+) -> dict[tuple[str, bytes], int]:
+    totals: dict[tuple[str, bytes], int] = {}
+    for kind, caller, units in rows:
+        # read to its end, because a statement with RETURNING left open would hold the commit
+        ((total,),) = db.execute(_ADD, (day, kind, caller, units)).fetchall()
+        totals[kind, caller] = total
+    return totals

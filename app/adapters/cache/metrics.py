@@ -1,0 +1,38 @@
+"""What Redis and the limits without it look like on ``/metrics``; register it beside the journal's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.adapters.cache.connection import RedisConnection
+
+
+class RedisCollector(Collector):
+    """Turns a connection's tallies into metric families, all without labels."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering does not collect."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        tallies = self._connection.tallies
+        up = GaugeMetricFamily("yanzhen_redis_up", "Processes that reach Redis.")
+        up.add_metric((), int(self._connection.up))
+        yield up
+        for name, text, number in (
+            ("calls", "Calls that Redis answered.", tallies.calls),
+            ("calls_without", "Calls that had to do without Redis.", tallies.without),
+            ("losses", "Times that Redis went away or became too slow.", tallies.losses),
+            ("local_admissions", "Queries admitted by the stricter local limits.", tallies.admitted_locally),
+            ("local_refusals", "Queries refused by the stricter local limits.", tallies.refused_locally),
+        ):
+            family = CounterMetricFamily(f"yanzhen_redis_{name}", text)
+            family.add_metric((), number)
+            yield family
