@@ -75,6 +75,8 @@ def _declares(body: bytes) -> bool:
 
     What somebody wrote inside a section may look like anything; outside, ``<!`` and ``<?`` begin all the rest.
     """
+    if b"<?" not in body and body.count(b"<!") == body.count(_CDATA):
+        return False  # as in nearly every message, whatever is inside and outside
     declaration = _DECLARATION.match(body)
     at = declaration.end() if declaration else 0
     while True:
