@@ -76,7 +76,7 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop it and delete its data."""
-        self.stop()
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str = "postgres") -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from app.adapters.storage.postgresql import PostgresqlStorage, open_postgresql
 from tests.fakes.postgres_server import PostgresServer
 from tests.integration.postgresql.prepared import Prepared, prepare
 
@@ -29,3 +30,11 @@ def plain(server: PostgresServer) -> Prepared:
 @pytest.fixture(scope="session")
 def sharded(server: PostgresServer) -> Prepared:
     return asyncio.run(prepare(server, shards=64))
+
+
+@pytest.fixture
+async def storage(plain: Prepared) -> AsyncIterator[PostgresqlStorage]:
+    await plain.empty()
+    storage = await open_postgresql(plain.url)
+    yield storage
+    await storage.close()

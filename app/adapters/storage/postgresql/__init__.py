@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.adapters.storage.postgresql.call_records import PostgresqlCallRecords
 from app.adapters.storage.postgresql.catalogues import PostgresqlCatalogues
 from app.adapters.storage.postgresql.connections import Connections, connect
+from app.adapters.storage.postgresql.correspondence import PostgresqlCorrespondence
 from app.adapters.storage.postgresql.migrations import (
     downgrade as downgrade_postgresql,
 )
 from app.adapters.storage.postgresql.migrations import require_current_schema
 from app.adapters.storage.postgresql.migrations import upgrade as upgrade_postgresql
+from app.adapters.storage.postgresql.outbox import PostgresqlOutbox
+from app.adapters.storage.postgresql.recall_watches import PostgresqlRecallWatches
 from app.adapters.storage.postgresql.recorder import Recorder
 from app.adapters.storage.postgresql.registry import PostgresqlRegistry
+from app.adapters.storage.postgresql.reports import PostgresqlReports
 from app.adapters.storage.postgresql.retention import erase
 from app.adapters.storage.postgresql.shards import spread as spread_postgresql
+from app.adapters.storage.postgresql.spending import PostgresqlSpending
 from app.adapters.storage.postgresql.verifications import PostgresqlVerifications
+from app.core.ports.sealing import Sealing
 
 __all__ = [
     "PostgresqlStorage",
@@ -36,8 +43,23 @@ class PostgresqlStorage:
     verifications: PostgresqlVerifications
     catalogues: PostgresqlCatalogues
     registry: PostgresqlRegistry
+    correspondence: PostgresqlCorrespondence
+    spending: PostgresqlSpending
+    calls: PostgresqlCallRecords
     _recorder: Recorder
     _connections: Connections
+
+    def outbox(self, sealing: Sealing) -> PostgresqlOutbox:
+        """Return the outbox; it needs the key file, which the other parts do without."""
+        return PostgresqlOutbox(self._connections, sealing)
+
+    def reports(self, sealing: Sealing) -> PostgresqlReports:
+        """Return what callers report; what they write is sealed under the key file."""
+        return PostgresqlReports(self._connections, sealing)
+
+    def recall_watches(self, sealing: Sealing) -> PostgresqlRecallWatches:
+        """Return who wants to be told of recalls; where to is sealed under the key file."""
+        return PostgresqlRecallWatches(self._connections, sealing, batches=self.registry.batches)
 
     async def erase(self, token: bytes) -> int:
         """Delete what is kept under a caller's token, in one commit; return how many rows went.
@@ -58,16 +80,21 @@ async def open_postgresql(url: str) -> PostgresqlStorage:
     Raises ``StoreUnavailable`` without a primary server, ``SchemaOutdated`` for another schema and ``SettingsInvalid``
     for an address that is none or a server that would lose acknowledged commits.
     """
-    probe = await connect(url)
+    connection = await connect(url)
     try:
-        await require_current_schema(probe)
-    finally:
-        probe.terminate()
-    connections, recorder = await Connections.open(url), Recorder(url)
+        await require_current_schema(connection)
+        connections = await Connections.open(url)
+    except BaseException:
+        connection.terminate()
+        raise
+    recorder, registry = Recorder(url, connection), PostgresqlRegistry(connections)
     return PostgresqlStorage(
         verifications=PostgresqlVerifications(recorder, connections),
         catalogues=PostgresqlCatalogues(connections),
-        registry=PostgresqlRegistry(connections),
+        registry=registry,
+        correspondence=PostgresqlCorrespondence(connections),
+        spending=PostgresqlSpending(connections),
+        calls=PostgresqlCallRecords(connections),
         _recorder=recorder,
         _connections=connections,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ from app.core.errors import SettingsInvalid, StoreUnavailable
 
 T = TypeVar("T")
 
+LARGEST: Final = 2**63 - 1  # of a bigint; the driver refuses more
 CONNECT_WITHIN_S: Final = 2.0
 ANSWER_WITHIN_S: Final = (
     6.0  # later than the server's own limits, so that as a rule the server gives up first
@@ -92,10 +93,11 @@ class Connections:
 
         Cancelling the caller does not stop the work.
         """
-        task = asyncio.create_task(self._transact(what, work))
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
-        return await finish(task)
+        return await self._finish(self._transact(what, work))
+
+    async def run_single(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do ``work`` of one statement, which is a transaction by itself: one round trip. Else as :meth:`run`."""
+        return await self._finish(self._lend(what, work))
 
     @asynccontextmanager
     async def connection(self, what: str) -> AsyncIterator[Connection]:
@@ -128,6 +130,16 @@ class Connections:
     def drop(self) -> None:
         """End every connection at once, as the end of the process would."""
         self._pool.terminate()
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+        return await finish(task)
+
+    async def _lend(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self.connection(what) as connection:
+            return await work(connection)
 
     async def _transact(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self.transaction(what) as connection:

@@ -27,9 +27,10 @@ _CATALOGUE_CHANGED: Final = "YZ001"
 class Recorder:
     """Runs work on its connection in the order of arrival. Made for one event loop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connection: Connection) -> None:
         self._url = url
-        self._connection: Connection | None = None
+        self._connection: Connection | None = connection
+        connection.add_log_listener(self._note)
         self._one_at_a_time = asyncio.Lock()
         self._warning = ""
         self._pause_s = 0.0

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.adapters.storage.postgresql.batches import ANSWERS, RECORD, Batch, first_of, stored_verdict
-from app.adapters.storage.postgresql.connections import Connections
+from app.adapters.storage.postgresql.connections import LARGEST, Connections
 from app.adapters.storage.postgresql.driver import Connection
 from app.adapters.storage.postgresql.recorder import Recorder
 from app.adapters.storage.postgresql.retention import forget
@@ -18,7 +18,6 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict, VerificationId
 from app.core.model.verification import Draft, Record
 
-_LARGEST_ID: Final = 2**63 - 1
 _FACT: Final = (
     f"SELECT {FACT_COLUMNS}, own_ordinal, first_at, first_channel, first_place, first_own, own_first_at,"  # noqa: S608
     " coalesce(caller = (SELECT reference FROM caller WHERE token = $2), FALSE) AS asked_by_reader"
@@ -79,7 +78,7 @@ class PostgresqlVerifications:
         self, verification_id: VerificationId, reader_token: bytes | None, catalogue: Catalogue
     ) -> Record | None:
         """Return a recorded verification as its reader may see it; see the port."""
-        if not 0 < verification_id <= _LARGEST_ID:
+        if not 0 < verification_id <= LARGEST:
             return None
         rows = await self._connections.rows("Reading a record", _FACT, verification_id, reader_token)
         if not rows:

@@ -9,8 +9,15 @@ from typing import Any, Final
 
 import orjson
 
-from app.adapters.storage.reply_payload import ReplyPayload, payload_from_bytes, payload_to_bytes
-from app.adapters.storage.rows import from_micros, to_micros
+from app.adapters.storage.replies import (
+    DELIVERY_RANK,
+    REPLY_COLUMNS,
+    UNREADABLE_FOR,
+    open_reply,
+    word_payload,
+)
+from app.adapters.storage.reply_payload import ReplyPayload, payload_to_bytes
+from app.adapters.storage.rows import to_micros
 from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.reply import (
@@ -27,21 +34,17 @@ from app.core.model.reply import (
 from app.core.model.verification import VerificationRequest
 from app.core.ports.sealing import Sealing
 
-_UNREADABLE_FOR: Final = timedelta(minutes=10)
 _MICROS: Final = 1_000_000
 
 _DUE = "FROM reply WHERE state IN ('waiting', 'sending') AND due_at <= ?"
 _TAKE = (
-    "SELECT id, key, sender, state, sealed, tries, doubts, doubtful, owed_at, tried_at"  # noqa: S608 - constants
-    " FROM reply WHERE id IN"
+    f"SELECT {REPLY_COLUMNS} FROM reply WHERE id IN"  # noqa: S608 - constants
     f" (SELECT id {_DUE} ORDER BY owed_at, id LIMIT ?) ORDER BY owed_at, id"
 )
 # a message is known by either of its ids, and either may have come first
 _KNOWN = "SELECT 1 FROM reply WHERE key IN (?, ?) UNION ALL SELECT 1 FROM reply WHERE alias IN (?, ?) LIMIT 1"
 _OWE = "INSERT INTO reply (key, alias, sender, state, sealed, owed_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?)"
 _CLOSE = "sealed = NULL, doubtful = 0"
-# A final word of the provider is never replaced by an earlier one; a delivery is proof where a failure is a report.
-_RANK: Final = {Delivery.ACCEPTED: 0, Delivery.SENT: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 3}
 
 
 class SqliteOutbox:
@@ -113,9 +116,9 @@ class SqliteOutbox:
     def _take(self, db: sqlite3.Connection, at: int, limit: int, leased_to: int) -> list[OwedReply]:
         taken = []
         for row in db.execute(_TAKE, (at, limit)).fetchall():
-            reply = self._open(row)
+            reply = open_reply(row, self._sealing)
             if reply is None:
-                later = at + _UNREADABLE_FOR // timedelta(microseconds=1)
+                later = at + UNREADABLE_FOR // timedelta(microseconds=1)
                 db.execute("UPDATE reply SET due_at = ? WHERE id = ?", (later, row[0]))
                 continue
             tried_at = to_micros(reply.tried_at) if reply.tried_at is not None else at
@@ -134,36 +137,6 @@ class SqliteOutbox:
             )
             taken.append(reply)
         return taken
-
-    def _open(self, row: Sequence[Any]) -> OwedReply | None:
-        """Return the reply of a row as this try finds it, or None where it cannot be opened."""
-        number, key, _sender, state, sealed, tries, doubts, doubtful, owed_at, tried_at = row
-        payload = self._payload(sealed, key)
-        if payload is None:
-            return None
-        lapsed = state == "sending"  # its settlement never came
-        doubtful = bool(doubtful) or lapsed
-        return OwedReply(
-            id=ReplyId(number),
-            key=key,
-            address=payload.address,
-            text=payload.text,
-            question=payload.question,
-            more_codes=payload.more_codes,
-            tries=tries + bool(payload.text),
-            doubts=doubts + lapsed,
-            doubtful=doubtful,
-            owed_at=from_micros(owed_at),
-            tried_at=from_micros(tried_at) if doubtful else None,
-        )
-
-    def _payload(self, sealed: bytes, key: bytes) -> ReplyPayload | None:
-        """Return the opened payload; None also for one of another release: one such row must not stop all others."""
-        plain = self._sealing.open(sealed, about=key)
-        try:
-            return payload_from_bytes(plain) if plain is not None else None
-        except (ValueError, KeyError, TypeError):
-            return None
 
     def _settle(self, db: sqlite3.Connection, reply_id: ReplyId, settlement: Settlement, at: int) -> None:
         match settlement:
@@ -191,13 +164,9 @@ class SqliteOutbox:
     def _word(self, db: sqlite3.Connection, reply_id: ReplyId, text: str, at: int) -> None:
         sql = "SELECT key, sealed FROM reply WHERE id = ? AND state = 'waiting'"
         row = db.execute(sql, (reply_id,)).fetchone()
-        payload = self._payload(row[1], row[0]) if row is not None else None
-        if payload is None or payload.text:
+        sealed = word_payload(row[1], row[0], text, self._sealing) if row is not None else None
+        if sealed is None:
             return
-        worded = ReplyPayload(
-            address=payload.address, text=text, question=None, more_codes=payload.more_codes
-        )
-        sealed = self._sealing.seal(payload_to_bytes(worded), about=row[0])
         db.execute("UPDATE reply SET sealed = ?, due_at = ? WHERE id = ?", (sealed, at, reply_id))
 
 
@@ -221,7 +190,7 @@ def _note_delivery(
     if row is None or not row[2]:
         return False
     number, reply_state, _, before = row
-    if before is None or _RANK[state] > _RANK[Delivery(before)]:
+    if before is None or DELIVERY_RANK[state] > DELIVERY_RANK[Delivery(before)]:
         sql = "UPDATE reply SET delivery = ?, delivery_at = ? WHERE id = ?"
         db.execute(sql, (state.value, at, number))
     if provider_id:

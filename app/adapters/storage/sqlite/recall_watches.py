@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
+from app.adapters.storage.replies import address_from_bytes, address_to_bytes
 from app.adapters.storage.rows import from_micros, to_micros
 from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
@@ -75,7 +74,7 @@ class SqliteRecallWatches:
         token = watcher.token
         if token is None:
             return False
-        plain, at = _address_to_bytes(address), to_micros(now)
+        plain, at = address_to_bytes(address), to_micros(now)
 
         def work(db: sqlite3.Connection) -> bool:
             batch = _batch_checked(db, verification_id, token)
@@ -116,7 +115,7 @@ class SqliteRecallWatches:
     def _open(self, row: Sequence[Any], summaries: dict[int, LabelSummary]) -> RecallNotice | None:
         number, key, batch, locale, sealed, recalled_at = row
         plain = self._sealing.open(sealed, about=key)
-        address = _address_from_bytes(plain) if plain is not None else None
+        address = address_from_bytes(plain) if plain is not None else None
         if address is None:
             return None
         return RecallNotice(
@@ -139,15 +138,3 @@ def _batch_checked(db: sqlite3.Connection, verification_id: VerificationId, toke
         return None  # the caller was told that there is no such label
     number: int = batch
     return number
-
-
-def _address_to_bytes(address: ReplyAddress) -> bytes:
-    return orjson.dumps({"sender": address.sender, "recipient": address.recipient, "ours": address.ours})
-
-
-def _address_from_bytes(plain: bytes) -> ReplyAddress | None:
-    """Undo :func:`_address_to_bytes`; None for what another release wrote."""
-    try:
-        return ReplyAddress(**orjson.loads(plain))
-    except (ValueError, TypeError):
-        return None

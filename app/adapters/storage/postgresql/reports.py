@@ -1,0 +1,50 @@
+"""Reports of callers on PostgreSQL. What somebody wrote stands only sealed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from app.adapters.storage.postgresql.connections import LARGEST, Connections
+from app.adapters.storage.rows import to_micros
+from app.core.model.verdict import VerificationId
+from app.core.ports.sealing import Sealing
+
+# about the verification that is named, else about the one this message became
+_KEEP: Final = (
+    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed)"
+    " SELECT $1, $2, $3, $4, CASE WHEN $5::bigint IS NULL THEN (SELECT fact FROM message WHERE key = $4)"
+    " ELSE (SELECT id FROM verification WHERE id = $5::bigint) END, $6, $7"
+    " ON CONFLICT (message_key, recording) DO UPDATE SET sealed = excluded.sealed"
+    " WHERE excluded.sealed IS NOT NULL"
+)
+_NONE: Final = 0  # no fact has this id
+
+
+class PostgresqlReports:
+    """``Reports`` (contract in the port)."""
+
+    def __init__(self, connections: Connections, sealing: Sealing) -> None:
+        self._connections = connections
+        self._sealing = sealing
+
+    async def keep(
+        self,
+        *,
+        channel: str,
+        account: str,
+        message_key: bytes,
+        recording: str = "",
+        words: str = "",
+        verification_id: VerificationId | None = None,
+        at: datetime,
+    ) -> None:
+        """Keep a report; see the port."""
+        sealed = self._sealing.seal(words.encode(), about=message_key) if words else None
+        about = verification_id
+        if about is not None and not 0 < about <= LARGEST:
+            about = VerificationId(_NONE)
+        row = (to_micros(at), channel, account, message_key, about, recording, sealed)
+        await self._connections.run_single(
+            "Keeping a report", lambda connection: connection.execute(_KEEP, *row)
+        )
