@@ -59,7 +59,7 @@ def pages() -> Mapping[str, str]:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"

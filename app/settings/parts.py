@@ -39,6 +39,18 @@ class EngineSettings(Part):
     batch: Count = Field(1024, description="Verifications that may share one commit.")
 
 
+class TelemetrySettings(Part):
+    """Spans by OpenTelemetry; needs the extra `telemetry`."""
+
+    endpoint: CallAddress = Field(
+        "",
+        description="Where spans are sent by OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nowhere.",
+    )
+    share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="Share of the traces that are sent, 0 to 1."
+    )
+
+
 class TwilioSettings(Part):
     """Text messages through Twilio; set up once it has an auth token."""
 

@@ -29,6 +29,7 @@ from app.settings.parts import (
     IvrSettings,
     OfficialAccountSettings,
     SmsSettings,
+    TelemetrySettings,
     ThrottleSettings,
     TwilioSettings,
     VoiceTwilioSettings,
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     sms: SmsSettings = Field(SmsSettings(), description="Text messages.")
     ivr: IvrSettings = Field(IvrSettings(), description="The hotline.")
     wechat: WechatSettings = Field(WechatSettings(), description="WeChat.")
+    telemetry: TelemetrySettings = Field(TelemetrySettings(), description="Spans.")
 
     @property
     def database_path(self) -> Path:
