@@ -32,10 +32,15 @@ _CATALOGUE = ("recall_event", "state_event", "batch", "programme", "product", "b
 class Prepared:
     """The addresses of a database, and the statements that bring it back to its beginning."""
 
-    name: str
     url: str
     socket_url: str
     back: str
+    sharded: bool
+
+    @property
+    def address(self) -> str:
+        """One form of the schema is asked by its socket, the other by TCP with a password."""
+        return self.socket_url if self.sharded else self.url
 
     async def empty(self) -> None:
         connection: Any = await asyncpg.connect(self.socket_url)
@@ -79,5 +84,8 @@ async def prepare(server: PostgresServer, *, shards: int = 0) -> Prepared:
     finally:
         await connection.close()
     return Prepared(
-        name=name, url=server.url(name), socket_url=url, back="BEGIN;" + ";".join(back) + ";COMMIT"
+        url=server.url(name),
+        socket_url=url,
+        back="BEGIN;" + ";".join(back) + ";COMMIT",
+        sharded=bool(shards),
     )

@@ -14,11 +14,15 @@ __all__ = ["asking"]
 
 
 @pytest.fixture(params=["plain", "sharded"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[PostgresqlStage]:
+def prepared(request: pytest.FixtureRequest) -> Prepared:
     prepared: Prepared = request.getfixturevalue(request.param)
+    return prepared
+
+
+@pytest.fixture
+async def stage(prepared: Prepared) -> AsyncIterator[PostgresqlStage]:
     await prepared.empty()
-    # one form of the schema by TCP with a password, the other by its socket
-    stage = await PostgresqlStage.open(prepared.url if request.param == "plain" else prepared.socket_url)
+    stage = await PostgresqlStage.open(prepared.address)
     yield stage
     await stage.close()
 
