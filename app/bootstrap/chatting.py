@@ -21,7 +21,7 @@ WEB: Final = "web"
 _DEMO_ACCOUNT_FILE: Final = "demo-chat-account.json"
 _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 _AES_KEY: Final = re.compile(r"[A-Za-z0-9]{43}")
-_CHECK_FILE: Final = re.compile(r"[A-Za-z0-9_]{1,64}\.txt")
+_CHECK_FILE: Final = re.compile(r"(?:[a-z0-9-]{1,32}/){0,3}[A-Za-z0-9_]{1,64}\.txt")
 
 
 def wechat_settings(settings: Settings) -> WechatSettings:

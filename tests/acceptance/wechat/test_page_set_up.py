@@ -24,7 +24,7 @@ def flags_of(platform: WechatPlatform) -> tuple[str, ...]:
     settings = {
         "wechat.api_base": platform.url,
         "wechat.js_sdk": "true",
-        "wechat.domain_check_files": "MP_verify_4Xv1.txt=4Xv1aB, 8c1d.txt=of-the-program",
+        "wechat.domain_check_files": "MP_verify_4Xv1.txt=4Xv1aB, q/8c1d.txt=of-the-program",
         "wechat.official_account.token": "token-of-the-account",
         "wechat.official_account.app_id": account.app_id,
         "wechat.official_account.app_secret": account.app_secret,
@@ -57,7 +57,7 @@ def look_around(server: Server) -> None:
     assert "/static/wechat.js" in opened_inside_wechat(server)
     assert "/static/wechat.js" not in server.get("/")[1]
     assert server.get("/MP_verify_4Xv1.txt") == (200, "4Xv1aB")
-    assert server.get("/8c1d.txt") == (200, "of-the-program")
+    assert server.get("/q/8c1d.txt") == (200, "of-the-program")
     assert server.get("/another.txt")[0] == 404
 
 
