@@ -72,6 +72,11 @@ def read_plain_post(data: bytes, endpoints: Mapping[str, Endpoint]) -> PlainPost
     return PlainPost(endpoint=endpoint, headers=headers, body=data[end + 4 :])
 
 
+def with_close(response: bytes) -> bytes:
+    """Return a whole response with ``Connection: close`` (RFC 9112, section 9.6) after its status line."""
+    return response.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+
+
 class ExpressLane:
     """Makes a protocol for each connection, closes idle ones, and waits for those under way at the stop.
 
@@ -100,6 +105,15 @@ class ExpressLane:
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         return _Connection(self)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open here, those handed over not counted."""
+        return len(self._connections)
+
+    def begin_to_drain(self) -> None:
+        """Let each answer from now on be the last of its connection, and say so in its head."""
+        self.draining = True
 
     async def stop(self, within_s: float) -> None:
         """Close what is idle, let what is under way finish within ``within_s``, close the rest."""
@@ -198,10 +212,12 @@ class _Connection(asyncio.Protocol):
         self.idle_since = self._loop.time()
         if self._transport is None:
             return
-        self._transport.write(response)
         if self._lane.draining:
+            self._transport.write(with_close(response))
             self._transport.close()
-        elif self._waiting:
+            return
+        self._transport.write(response)
+        if self._waiting:
             self._go_on()
 
     def _go_on(self) -> None:

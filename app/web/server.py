@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -43,6 +44,7 @@ _NO_BODY: Final = frozenset({"GET", "HEAD"})
 _BACKLOG: Final = 1024
 _LINGER_S: Final = 2.0
 _KEEP_ALIVE_S: Final = 75.0
+_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,9 @@ class ServerOptions:
     """Where to listen and whom to believe.
 
     ``port`` 0 takes a free one. ``metrics_from`` may read ``/metrics``. ``drain_s`` is how long requests under way
-    may finish at the stop, ``body_deadline_s`` how long a body may take to arrive. Without ``express`` every request
-    takes aiohttp's way, to compare the two.
+    may finish at the stop, ``body_deadline_s`` how long a body may take to arrive. At the stop, a connection that rests
+    may bring one more request for ``patience_s``, whose answer tells the client to close: closed from our side, it
+    could lose a request on its way. Without ``express`` every request takes aiohttp's way, to compare the two.
     """
 
     public_url: str
@@ -61,8 +64,8 @@ class ServerOptions:
     metrics_from: tuple[Network, ...] = ()
     express: bool = True
     drain_s: float = 20.0
+    patience_s: float = 0.0
     body_deadline_s: float = 10.0
-    reuse_port: bool = False
 
 
 class WebServer:
@@ -89,7 +92,9 @@ class WebServer:
         self._responses = Responses(https=options.public_url.startswith("https://"))
         self._router = Router()
         self._runner: web.ServerRunner | None = None
-        self._listener: asyncio.Server | None = None
+        self._usual: PlainServer | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._draining = False
         self._lane: ExpressLane | None = None
         for adapter in adapters:
             for route in adapter.routes():
@@ -111,12 +116,16 @@ class WebServer:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        if self._listener is None or not self._listener.sockets:
-            return self._options.port
-        return int(self._listener.sockets[0].getsockname()[1])
+        for listener in self._listeners:
+            for bound in listener.sockets:
+                return int(bound.getsockname()[1])
+        return self._options.port
 
-    async def start(self) -> None:
-        """Listen. Raises ``OSError`` where the address cannot be taken."""
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen, on ``sockets`` that listen already where there are any; it closes them at the end.
+
+        Raises ``OSError`` where the address cannot be taken.
+        """
         server = PlainServer(
             self.serve,
             access_log=None,
@@ -126,6 +135,7 @@ class WebServer:
             auto_decompress=False,  # signatures are over the bytes as sent, and a small body must stay small
         )
         server.refuse = self._refuse_broken
+        self._usual = server
         self._runner = web.ServerRunner(server, shutdown_timeout=self._options.drain_s)
         await self._runner.setup()
         self._lane = ExpressLane(
@@ -135,25 +145,38 @@ class WebServer:
             idle_s=_KEEP_ALIVE_S,
         )
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                self._lane,
-                self._options.host,
-                self._options.port,
-                backlog=_BACKLOG,
-                reuse_port=self._options.reuse_port or None,
-            )
+            await self._listen(self._lane, sockets)
         except OSError:
             await self._runner.cleanup()
             raise
 
+    async def _listen(self, lane: ExpressLane, sockets: Sequence[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        for bound in sockets:
+            self._listeners.append(await loop.create_server(lane, sock=bound, backlog=_BACKLOG))
+        if not sockets:
+            host, port = self._options.host, self._options.port
+            self._listeners.append(await loop.create_server(lane, host, port, backlog=_BACKLOG))
+
     async def stop(self) -> None:
         """Take no more requests, let those under way finish (``drain_s`` at most), close every connection."""
         self._health.drain()
-        if self._listener is not None:
-            self._listener.close()
+        self._draining = True
+        for listener in self._listeners:
+            listener.close()
         if self._runner is not None and self._lane is not None:
             runner, self._runner = self._runner, None
+            self._lane.begin_to_drain()
+            await self._await_goodbyes()
             await asyncio.gather(self._lane.stop(self._options.drain_s), runner.cleanup())
+
+    async def _await_goodbyes(self) -> None:
+        """Wait until every client closed its connection as it was told, ``patience_s`` at most."""
+        lane, usual = self._lane, self._usual
+        for _ in range(round(self._options.patience_s / _LOOK_S)):
+            if not ((lane and lane.connections) or (usual and usual.connections)):
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request. Raises nothing but cancellation and ``ConnectionError`` (the client left)."""
@@ -185,7 +208,7 @@ class WebServer:
                 request, endpoint=endpoint, address=address, body=body, addresses=self._addresses, now=now
             )
             outbound = await endpoint.answer(inbound)
-            return self._responses.make(outbound, now=now, headers=request.headers)
+            return self._responses.make(outbound, now=now, headers=request.headers, close=self._draining)
         except Exception as error:  # noqa: BLE001 - the last line: the asker gets an honest answer, the operator a log
             self._journal.failed("request_failed", error)
             return self._refuse(request, endpoint.refuse, RefusalKind.INTERNAL, now)
@@ -230,7 +253,7 @@ class WebServer:
     ) -> web.StreamResponse:
         outbound = self._refused(refuse, Refusal(kind=kind, locale=asked_locale(request)))
         outbound = replace(outbound, headers=(*outbound.headers, *extra)) if extra else outbound
-        return self._responses.make(outbound, now=now, headers=request.headers, close=close)
+        return self._responses.make(outbound, now=now, headers=request.headers, close=close or self._draining)
 
     def _refused(self, refuse: Callable[[Refusal], OutboundResponse], refusal: Refusal) -> OutboundResponse:
         try:
@@ -261,7 +284,9 @@ class WebServer:
         hidden = not self._addresses.any_trusted and "x-forwarded-for" in inbound.headers
         if hidden or reader is None or not any(reader in network for network in self._options.metrics_from):
             return problems.refuse(Refusal(kind=RefusalKind.UNKNOWN_ADDRESS))
-        return OutboundResponse(status=200, body=self._metrics(), content_type=_METRICS_TYPE)
+        # with several workers the numbers of the others are read from files
+        body = await asyncio.to_thread(self._metrics)
+        return OutboundResponse(status=200, body=body, content_type=_METRICS_TYPE)
 
 
 def _protocol_log() -> logging.Logger:
