@@ -213,12 +213,16 @@ def next_request() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """The log of one process: ``writer`` takes lines, ``columns`` tells a person reads them, ``level`` is a number."""
+    """The log of one process: ``writer`` takes lines, ``columns`` tells a person reads them, ``level`` is a number.
+
+    ``worker`` is the number that stands in every line where a service has several workers.
+    """
 
     writer: LineWriter
     columns: bool
     level: int
     process: str = ""
+    worker: int | None = None
 
     def start(self) -> None:
         """Write from a thread from now on."""
@@ -238,6 +242,8 @@ class Logs:
 
     def render(self, facts: Mapping[str, Any]) -> bytes:
         """Return one line: ``at``, ``level`` and ``event`` first, then the facts."""
+        if self.worker is not None:
+            facts = {**facts, "worker": self.worker}
         if not self.columns:
             return orjson.dumps(facts, default=repr, option=_JSON_OPTIONS)
         at = facts.get("at", "")
@@ -260,12 +266,13 @@ def configure_logs(
     level: str = "info",
     stream: BinaryIO | None = None,
     process: str | None = None,
+    worker: int | None = None,
 ) -> Logs:
     """Set up the one log of this process, the standard library's loggers included; replaces an earlier set-up.
 
     ``log_format`` is auto (columns on a terminal, else JSON), json or console; ``stream`` is standard error by default;
-    ``process`` begins every request id, made from the process id by default. Raises ``ValueError`` for an unknown
-    format or level.
+    ``process`` begins every request id, made from the process id by default; ``worker`` stands in every line. Raises
+    ``ValueError`` for an unknown format or level.
     """
     if log_format not in LOG_FORMATS:
         raise ValueError(f"log_format is {log_format!r}: use one of {', '.join(LOG_FORMATS)}")
@@ -275,7 +282,7 @@ def configure_logs(
     number = _LEVEL_NUMBERS[level.upper()]
     writer = LineWriter(stream or sys.stderr.buffer)
     name = f"{in_letters(f'{os.getpid():x}')}-" if process is None else process
-    logs = Logs(writer=writer, columns=columns, level=number, process=name)
+    logs = Logs(writer=writer, columns=columns, level=number, process=name, worker=worker)
 
     def write(_logger: object, _method: str, facts: _EventDict) -> str:
         writer.put(logs.render(facts))

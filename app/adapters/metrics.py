@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from app.adapters.journal import Histogram, ServiceJournal
+from app.adapters.worker_figures import WorkerFigures
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
 
@@ -96,14 +97,57 @@ def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram,
 
 
 class PrometheusMetrics:
-    """Everything ``/metrics`` shows: the journal's numbers, the process, the interpreter."""
+    """Everything ``/metrics`` shows: the journal's numbers, the process, the interpreter.
 
-    def __init__(self, journal: ServiceJournal, *, version: str) -> None:
+    With ``figures`` it shows the sum over all workers, and :meth:`publish` is to be called every second.
+    """
+
+    def __init__(
+        self, journal: ServiceJournal, *, version: str, figures: WorkerFigures | None = None
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(JournalCollector(journal, version=version))
+        self._registry.register(_Workers())
+        self._figures = figures
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
+    def include(self, collector: Collector) -> None:
+        """Show further numbers."""
+        self._registry.register(collector)
+
     def render(self) -> bytes:
-        """Return the exposition in Prometheus text format 0.0.4."""
-        return generate_latest(self._registry)
+        """Return the exposition in Prometheus text format 0.0.4. Blocking, where there are several workers."""
+        if self._figures is None:
+            return generate_latest(self._registry)
+        self.publish()
+        total = CollectorRegistry()
+        total.register(_Given(self._figures.total()))
+        return generate_latest(total)
+
+    def publish(self) -> None:
+        """Let the other workers see the numbers of this one. Blocking. Raises ``OSError``."""
+        if self._figures is not None:
+            self._figures.publish(self._registry.collect())
+
+
+class _Given(Collector):
+    """Numbers that are collected already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering does not collect."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them."""
+        yield from self._metrics
+
+
+class _Workers(_Given):
+    """How many processes the numbers are of: each is one, and gauges of workers are added up."""
+
+    def __init__(self) -> None:
+        super().__init__([GaugeMetricFamily("yanzhen_workers", "Processes that serve here.", value=1)])
