@@ -124,6 +124,7 @@ class WechatPlatform:
         self._now_s = 0.0
         self._made = 0
         self._released = asyncio.Event()
+        self._news = asyncio.Condition()
 
     def add_account(self, app_id: str, app_secret: str) -> PlatformAccount:
         account = PlatformAccount(app_id=app_id, app_secret=app_secret)
@@ -152,6 +153,16 @@ class WechatPlatform:
     def release(self) -> None:
         """Let calls that hang be answered."""
         self._released.set()
+
+    async def until_called(self, path: str) -> None:
+        """Wait until ``path`` is called; what becomes of the call is another question."""
+        async with self._news:
+            await self._news.wait_for(lambda: path in self.calls)
+
+    async def until_sent(self, count: int) -> None:
+        """Wait until ``count`` messages are taken in all."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.sent) >= count)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[WechatPlatform]:
@@ -194,6 +205,8 @@ class WechatPlatform:
                 document = step(request, _read(body))
             except _Refusal as refusal:
                 document = {"errcode": refusal.errcode, "errmsg": _gossip(body)}
+            async with self._news:
+                self._news.notify_all()
             return await self._deliver(request, document, fault)
 
         return answer
