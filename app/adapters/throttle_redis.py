@@ -1,7 +1,8 @@
 """Limits that all machines share, in Redis; while it is away, stricter ones of this process, never none.
 
-Every query is counted in this process as well, so that a Redis that comes and goes opens nothing. The subjects of
-one query are one script call; in a Cluster one for each slot (docs/decisions/0006-limits-that-machines-share.md).
+Every query is counted in this process as well, and what it granted alone is owed to Redis, so one that comes and goes
+opens nothing. The subjects of one query are one script call, in a Cluster one for each slot
+(docs/decisions/0006-limits-that-machines-share.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 
 from app.adapters.cache.connection import RedisAway, RedisConnection, RedisScript
 from app.adapters.throttle import ADMITTED, DEFAULT_LIMITS, UNLISTED, Limit, MemoryThrottle
+from app.adapters.throttle_debts import NOTHING, Debts
 from app.adapters.throttle_script import LIMITS
 from app.core.ports.clock import Clock
 from app.core.ports.throttle import Admission, ThrottleSubject
@@ -27,10 +29,10 @@ _TAG_BYTES: Final = 12
 
 @dataclass(slots=True)
 class _Group:
-    """Subjects whose counts stand in one slot, as the script takes them."""
+    """Subjects whose counts stand in one slot, with their keys."""
 
+    subjects: list[ThrottleSubject]
     keys: list[str]
-    limits: str
 
 
 def stricter(limit: Limit, share: float) -> Limit:
@@ -41,7 +43,7 @@ def stricter(limit: Limit, share: float) -> Limit:
 class RedisThrottle:
     """The ``Throttle`` of many machines. ``digest_key`` (16 to 64 bytes, the same on all of them) hides the callers
     from whoever can read Redis. ``local_share`` is the part of each limit that this process grants alone while Redis
-    is away; what it granted before counts.
+    is away. What it granted before counts then, and what it grants then counts everywhere once Redis is back.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class RedisThrottle:
         self._digest_key = digest_key
         self._limits = {kind: _text_of(limit) for kind, limit in limits.items()}
         self._unlisted = _text_of(UNLISTED)
+        longest_s = max(max(one.window_s, one.wrong_window_s) for one in (*limits.values(), UNLISTED))
+        self._debts = Debts(clock, keep_s=longest_s)
         self._local = MemoryThrottle(
             clock,
             {kind: stricter(limit, local_share) for kind, limit in limits.items()},
@@ -94,12 +98,15 @@ class RedisThrottle:
             for group in self._groups(subjects):
                 await self._ask("wrong", group)
         except RedisAway:
-            return
+            for subject in subjects:
+                self._debts.add(subject, wrong=1)
 
     async def _admit_locally(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         admission = await self._local.admit(subjects)
         if admission.allowed:
             self._connection.tallies.admitted_locally += 1
+            for subject in subjects:
+                self._debts.add(subject, queries=1)
         else:
             self._connection.tallies.refused_locally += 1
         return admission
@@ -111,7 +118,18 @@ class RedisThrottle:
                 await self._ask("refund", group)
 
     async def _ask(self, deed: str, group: _Group) -> tuple[int, int]:
-        reply = await self._connection.run(_SCRIPT, group.keys, (deed, group.limits))
+        owed = [self._debts.take(subject) if self._debts else NOTHING for subject in group.subjects]
+        numbers = "".join(
+            f"{self._limits.get(subject.kind, self._unlisted)}{queries} {wrong} "
+            for subject, (queries, wrong) in zip(group.subjects, owed, strict=True)
+        )
+        try:
+            reply = await self._connection.run(_SCRIPT, group.keys, (deed, numbers))
+        except RedisAway:
+            for subject, (queries, wrong) in zip(group.subjects, owed, strict=True):
+                if queries or wrong:
+                    self._debts.add(subject, queries=queries, wrong=wrong)
+            raise
         match reply:
             case [int(wait_us), int(slow_ms)]:
                 return wait_us, slow_ms
@@ -126,9 +144,9 @@ class RedisThrottle:
             slot = tag if self._connection.sharded else ""
             group = groups.get(slot)
             if group is None:
-                group = groups[slot] = _Group([], "")
+                group = groups[slot] = _Group([], [])
             group.keys.append(f"yanzhen:t:{{{tag}}}:{subject.kind}:{own}")
-            group.limits += self._limits.get(subject.kind, self._unlisted)
+            group.subjects.append(subject)
         return list(groups.values())
 
     def _digest(self, kind: str, key: bytes | str) -> str:

@@ -11,8 +11,8 @@ from typing import Final
 
 LIMITS: Final = """
 -- KEYS: one for each subject; it holds the microseconds at which its queries and its wrong codes are whole again.
--- ARGV: what to do; for each subject five numbers, with a space after each: interval and window of queries, interval
--- and window of wrong codes (microseconds), longest slowing (ms).
+-- ARGV: what to do; for each subject seven numbers, with a space after each: interval and window of queries, interval
+-- and window of wrong codes (microseconds), longest slowing (ms), queries and wrong codes to count in any case.
 -- Returns how long to wait (microseconds, 0: admitted) and how long the answer is slowed (ms).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -32,12 +32,17 @@ local function keep(key, queries, wrongs)
 end
 
 local wait, slow, spent = 0, 0, {}
-local limits = string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) (%d+) ')
+local limits = string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ')
 for _, key in ipairs(KEYS) do
-  local interval, window, wrong_interval, wrong_window, slow_max = limits()
+  local interval, window, wrong_interval, wrong_window, slow_max, owed, wrong_owed = limits()
   local queries_at, wrongs_at = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')
   local queries = ahead_of(queries_at, tonumber(window))
   local wrongs = ahead_of(wrongs_at, tonumber(wrong_window))
+  if owed + wrong_owed > 0 then
+    queries = math.min(queries + owed * interval, tonumber(window))
+    wrongs = math.min(wrongs + wrong_owed * wrong_interval, tonumber(wrong_window))
+    keep(key, queries, wrongs)
+  end
   if ARGV[1] == 'wrong' then
     keep(key, queries, math.min(wrongs + wrong_interval, tonumber(wrong_window)))
   elseif ARGV[1] == 'refund' then

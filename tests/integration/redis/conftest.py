@@ -10,8 +10,8 @@ import pytest
 
 from app.adapters.cache.addresses import RedisAddress
 from app.adapters.cache.connection import RedisConnection, RedisPatience
+from tests.fakes.recording_log import RecordingLog
 from tests.fakes.redis_server import RedisServer, RedisServers, start_cluster
-from tests.integration.redis.recording_log import RecordingLog
 
 # for what is not about time: a machine that stands still for a second must not look like a Redis that is away
 PATIENT = RedisPatience(answer_s=10, slow_s=10, connect_s=20)

@@ -14,12 +14,13 @@ from app.adapters.cache.metrics import RedisCollector
 from app.adapters.cache.redis import RedisCache
 from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.throttle_redis import RedisThrottle
+from app.core.ports.throttle import ThrottleSubject
 from tests.contract.throttle.suite import LIMITS, VISITOR, admitted
 from tests.fakes.clock import FakeClock
+from tests.fakes.recording_log import RecordingLog
 from tests.fakes.redis_server import RedisServer, RedisServers, start_watched, wait_until_cluster_is_whole
 from tests.integration.redis.conftest import PATIENT, Connect
 from tests.integration.redis.load import Load
-from tests.integration.redis.recording_log import RecordingLog
 from tests.integration.redis.relay import Fault, Relay, after, relay_to
 
 pytestmark = pytest.mark.xdist_group("redis")
@@ -86,6 +87,27 @@ async def test_wrong_codes_seen_while_it_is_away_and_before_limit_alone_as_well(
         assert not (await throttle.admit([VISITOR])).allowed  # alone, two
 
 
+async def test_what_was_granted_and_seen_alone_is_owed_when_it_is_back(
+    connect: Connect, empty_server: RedisServer
+) -> None:
+    roaming = ThrottleSubject("web", b"another")
+    async with relay_to(empty_server.port) as relay:
+        connection = await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT)
+        throttle, elsewhere = throttle_on(connection), throttle_on(await connect(empty_server.url))
+        relay.fault = Fault.CUT
+        await becomes(connection, up=False)
+        assert await admitted(throttle, VISITOR, times=6) == 6
+        for _ in range(3):
+            await throttle.note_wrong([roaming])
+        relay.fault = Fault.NONE
+        await becomes(connection, up=True)
+        assert (await throttle.admit([VISITOR])).allowed
+        assert await admitted(elsewhere, VISITOR, times=25) == SHARED - 7
+        for _ in range(2):
+            await throttle.note_wrong([roaming])
+        assert not (await elsewhere.admit([roaming])).allowed  # five wrong codes, three of them seen alone
+
+
 async def test_killed_and_restarted_under_load(connect: Connect, tmp_path: Path, log: RecordingLog) -> None:
     server = RedisServer(tmp_path / "mortal").start()
     try:
@@ -101,7 +123,7 @@ async def test_killed_and_restarted_under_load(connect: Connect, tmp_path: Path,
         server.kill()
     assert load.p99_s <= P99_S * SLACK
     # it came back without its memory: a whole new allowance, and never more than that
-    assert load.most_admitted <= 2 * SHARED + ALONE
+    assert load.most_admitted <= 2 * SHARED
     assert "redis_lost" in log.events
     assert "redis_back" in log.events
 
@@ -121,7 +143,7 @@ async def test_silent_slow_or_cut_under_load(
         await load.run(0.3)
     assert load.p99_s <= P99_S * SLACK
     assert max(load.took_s) <= P99_S * SLACK
-    assert load.most_admitted <= SHARED  # what it granted before counts when it is alone
+    assert load.most_admitted <= SHARED
 
 
 async def test_a_little_slow_each_time_is_away_as_well(connect: Connect, empty_server: RedisServer) -> None:
@@ -149,7 +171,7 @@ async def test_flapping_every_tenth_of_a_second(connect: Connect, empty_server: 
         await load.run(0.3)
     assert load.connection.tallies.losses >= 1
     assert load.p99_s <= P99_S * SLACK
-    assert load.most_admitted <= SHARED + ALONE
+    assert load.most_admitted <= SHARED  # what it granted alone is owed
 
 
 async def test_refusing_to_write_is_being_away(connect: Connect, empty_server: RedisServer) -> None:
@@ -237,7 +259,25 @@ async def test_a_cluster_that_lost_a_node_is_away_until_it_is_whole(
         lost.start()
         await asyncio.to_thread(wait_until_cluster_is_whole, empty_cluster)
     await becomes(connection, up=True, within_s=10)
-    assert await admitted(throttle, VISITOR, times=100) == SHARED
+    assert await admitted(throttle, VISITOR, times=100) == SHARED - ALONE
+
+
+async def test_a_user_with_few_rights_is_enough(connect: Connect, empty_server: RedisServer) -> None:
+    rights = "~yanzhen:* +get +set +del +evalsha +eval +time +ping +hello +client +select"
+    with empty_server.admin() as admin:
+        admin.execute_command("ACL", "SETUSER", "verifier", "on", ">s3cret", *rights.split())
+        try:
+            connection = await connect(f"redis://verifier:s3cret@127.0.0.1:{empty_server.port}/0")
+            cache, leadership = RedisCache(connection, budget_s=10), RedisLeadership(connection, FakeClock())
+            assert connection.up
+            assert await admitted(throttle_on(connection), VISITOR, times=25) == SHARED
+            assert await cache.claim("key", ttl_s=10)
+            await cache.drop("key")
+            assert await leadership.hold("listener")
+            await leadership.resign("listener")
+            assert (connection.up, connection.tallies.without) == (True, 0)
+        finally:
+            admin.execute_command("ACL", "DELUSER", "verifier")
 
 
 async def test_keys_that_moved_to_another_node_are_found_there(
