@@ -200,15 +200,15 @@ async def test_the_silent_are_forgotten_and_an_opt_out_is_not(storage: Postgresq
     assert await correspondence.find(TWO, now=START) == Correspondent(opted_out=True)
 
 
-async def test_spending_never_falls_and_past_days_are_forgotten(storage: PostgresqlStorage) -> None:
+async def test_spending_adds_up_and_past_days_are_forgotten(storage: PostgresqlStorage) -> None:
     spending, caller = storage.spending, b"caller-number-01"
     for day in ("2026-03-01", "2026-03-02", "2026-03-05"):
-        await spending.keep(day, [("segment", b"", 9), ("segment", caller, 2), ("segment", caller, 1)])
-    await spending.keep("2026-03-02", [("segment", b"", 5)])
-    await spending.keep("2026-03-02", [])
+        await spending.add(day, [("segment", b"", 9), ("segment", caller, 2), ("segment", caller, 1)])
+    assert await spending.add("2026-03-02", [("segment", b"", 5)]) == {("segment", b""): 14}
+    assert await spending.add("2026-03-02", []) == {}
     assert await storage.verifications.forget(START) == 2
     assert await spending.load("2026-03-01") == {}
-    assert await spending.load("2026-03-02") == {("segment", b""): 9, ("segment", caller): 2}
+    assert await spending.load("2026-03-02") == {("segment", b""): 14, ("segment", caller): 3}
 
 
 async def test_a_closed_store_is_unavailable_in_every_method(
@@ -229,7 +229,7 @@ async def test_a_closed_store_is_unavailable_in_every_method(
             ONE, NoticeKind.HELP, message_key=b"m" * 16, now=START, until=DAY
         ),
         lambda: storage.spending.load("2026-03-05"),
-        lambda: storage.spending.keep("2026-03-05", [("segment", b"", 1)]),
+        lambda: storage.spending.add("2026-03-05", [("segment", b"", 1)]),
         lambda: storage.erase(b"caller-number-01"),
         storage.verifications.check,
         lambda: storage.verifications.find_answer(b"m" * 16),

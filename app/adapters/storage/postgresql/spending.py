@@ -1,4 +1,4 @@
-"""The table behind the day's spending: written behind by whoever counts, read once at the start."""
+"""The table behind the day's spending: whoever counts adds what it spent, and learns what all spent together."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 from app.adapters.storage.postgresql.connections import Connections
 
-_KEEP: Final = (
-    "INSERT INTO spending AS s (day, kind, caller, units) SELECT $1, kind, caller, max(units)"
+_ADD: Final = (
+    "INSERT INTO spending AS s (day, kind, caller, units) SELECT $1, kind, caller, sum(units)"
     " FROM unnest($2::text[], $3::bytea[], $4::bigint[]) AS spent (kind, caller, units)"
     " GROUP BY kind, caller ORDER BY kind, caller"
-    " ON CONFLICT (day, kind, caller) DO UPDATE SET units = greatest(s.units, excluded.units)"
+    " ON CONFLICT (day, kind, caller) DO UPDATE SET units = s.units + excluded.units RETURNING kind, caller, units"
 )
 
 
@@ -27,10 +27,12 @@ class PostgresqlSpending:
         rows = await self._connections.rows("Reading the day's spending", sql, day)
         return {(kind, caller): units for kind, caller, units in rows}
 
-    async def keep(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> None:
-        """Store totals by kind and caller; a total never falls. Durable when it returns, or ``StoreUnavailable``."""
+    async def add(self, day: str, units: Iterable[tuple[str, bytes, int]]) -> Mapping[tuple[str, bytes], int]:
+        """Add to totals and return the new ones. Durable when it returns, or ``StoreUnavailable``."""
         columns = [list(column) for column in zip(*units, strict=True)]
-        if columns:
-            await self._connections.run_single(
-                "Keeping the day's spending", lambda connection: connection.execute(_KEEP, day, *columns)
-            )
+        if not columns:
+            return {}
+        rows = await self._connections.run_single(
+            "Keeping the day's spending", lambda connection: connection.fetch(_ADD, day, *columns)
+        )
+        return {(kind, caller): total for kind, caller, total in rows}
