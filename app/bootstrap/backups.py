@@ -21,7 +21,7 @@ from app.adapters.storage.backups import (
     unseal,
 )
 from app.bootstrap.requirements import require_database, require_fit
-from app.core.errors import BackupInvalid, KeyFileInvalid, KeyMissing
+from app.core.errors import BackupInvalid, KeyFileInvalid, KeyMissing, RuleBroken
 from app.core.model.catalogue import Catalogue
 from app.issuing.key_file import KeyFile
 from app.settings import Settings
@@ -110,7 +110,12 @@ def _backups(settings: Settings, *, must_exist: bool = True) -> StoreBackups:
 
     if must_exist:
         require_database(settings)
-    return SqliteBackups(settings.database_path)
+    path = settings.database_path
+    if path is None:
+        raise RuleBroken(
+            "This command copies a SQLite file. Back a PostgreSQL server up with its own tools; see docs/operations.md."
+        )
+    return SqliteBackups(path)
 
 
 def _keys(settings: Settings, key_checks: Mapping[str, str]) -> Check:

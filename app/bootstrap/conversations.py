@@ -10,14 +10,17 @@ from functools import partial
 from typing import Final, cast
 
 from app.adapters.spending import DailySpending
-from app.adapters.storage.sqlite import SqliteStorage
+from app.bootstrap.duties import Duty, Work, stop_all
+from app.bootstrap.storage import Storage
+from app.bootstrap.telephony import IVR
 from app.core.errors import StoreUnavailable
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
+from app.core.ports.leadership import Leadership
 from app.core.ports.sealing import Sealing
 from app.logs import Logger
 from app.settings import Settings
-from channels.abilities import Listener, ListeningChannel, PushingChannel, Sender
+from channels.abilities import Carry, Listener, ListeningChannel, PushingChannel, Sender
 from channels.asking import Asking
 from channels.base import ChannelAdapter
 from channels.courier import Courier
@@ -29,7 +32,9 @@ from channels.wording.reply import Wording
 
 _FLUSH_S: Final = 5.0
 _WATCH_S: Final = 2.0
-_STOP_WITHIN_S: Final = 20.0
+_OF_THE_MACHINE: Final = frozenset(
+    {IVR}
+)  # a switch calls the machine it is told; a message centre is called by us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,7 @@ class Service:
     """The parts of a service that conversations are made of."""
 
     settings: Settings
-    storage: SqliteStorage
+    storage: Storage
     spending: DailySpending
     sealing: Sealing
     asking: Asking
@@ -46,7 +51,7 @@ class Service:
     clock: Clock
 
 
-async def open_spending(settings: Settings, storage: SqliteStorage, clock: Clock) -> DailySpending:
+async def open_spending(settings: Settings, storage: Storage, clock: Clock) -> DailySpending:
     """Return the caps of the day with what was spent already. Raises ``StoreUnavailable``."""
     sms, ivr = settings.sms, settings.ivr
     spending = DailySpending(
@@ -59,9 +64,19 @@ async def open_spending(settings: Settings, storage: SqliteStorage, clock: Clock
     return spending
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversations:
+    """What answers messages, and the works behind it that must run once all over the service."""
+
+    messages: Messages
+    works: tuple[Work, ...]
+
+
 @asynccontextmanager
-async def conversations(service: Service, adapters: Collection[ChannelAdapter]) -> AsyncIterator[Messages]:
-    """Yield what answers messages, with the courier delivering and the day's spending written behind."""
+async def conversations(
+    service: Service, adapters: Collection[ChannelAdapter]
+) -> AsyncIterator[Conversations]:
+    """Yield what answers messages and what delivers; the day's spending is written behind."""
     outbox = service.storage.outbox(service.sealing)
     senders = _senders(adapters)
     courier = Courier(
@@ -82,59 +97,67 @@ async def conversations(service: Service, adapters: Collection[ChannelAdapter]) 
         clock=service.clock,
         deliver=courier.nudge,
     )
-    tasks = [
-        asyncio.create_task(courier.run()),
-        asyncio.create_task(recalls.run()),
-        asyncio.create_task(_write_behind(spending, service)),
-    ]
+    behind = asyncio.create_task(_write_behind(spending, service))
+    messages = Messages(
+        asking=service.asking,
+        stores=MessageStores(outbox=outbox, correspondence=service.storage.correspondence, spending=spending),
+        wording=service.wording,
+        journal=service.journal,
+        clock=service.clock,
+        nudge=courier.nudge,
+    )
     try:
-        yield Messages(
-            asking=service.asking,
-            stores=MessageStores(
-                outbox=outbox, correspondence=service.storage.correspondence, spending=spending
-            ),
-            wording=service.wording,
-            journal=service.journal,
-            clock=service.clock,
-            nudge=courier.nudge,
-        )
+        yield Conversations(messages=messages, works=(courier.run, recalls.run))
     finally:
-        await _stop(tasks)
+        await stop_all([behind])
         for sender in senders:
             await sender.close()
         await _flush(spending, service)
 
 
-@asynccontextmanager
-async def listening(
-    adapters: Iterable[ChannelAdapter], pipeline: Pipeline, log: Logger
-) -> AsyncIterator[None]:
-    """Run every listener, and say when one is cut off; on leaving, each finishes what is under way."""
-    pairs = [
-        (adapter, listener)
-        for adapter in adapters
-        if adapter.manifest.listens
-        for listener in cast(ListeningChannel, adapter).listeners()
-    ]
-    tasks = [asyncio.create_task(one.listen(partial(pipeline.carry, adapter))) for adapter, one in pairs]
-    if pairs:
-        tasks.append(asyncio.create_task(_watch([listener for _, listener in pairs], log)))
+def duties(
+    adapters: Iterable[ChannelAdapter],
+    pipeline: Pipeline,
+    log: Logger,
+    *,
+    works: Iterable[Work],
+    machine: Leadership,
+    service: Leadership,
+) -> tuple[Duty, ...]:
+    """Return what runs once a machine, and what runs once all over the service: ``works``, and every listener.
+
+    Deliveries and binds are one duty, because a text can only leave by the bind of its own process.
+    """
+    of_machine: list[Work] = []
+    of_service = list(works)
+    for adapter in adapters:
+        if adapter.manifest.listens:
+            own = of_machine if adapter.manifest.name in _OF_THE_MACHINE else of_service
+            listeners = cast(ListeningChannel, adapter).listeners()
+            own.extend(partial(_listen, one, partial(pipeline.carry, adapter), log) for one in listeners)
+    return (
+        Duty(role="switches", leadership=machine, works=of_machine),
+        Duty(role="deliveries", leadership=service, works=of_service),
+    )
+
+
+async def _listen(listener: Listener, carry: Carry, log: Logger) -> None:
+    """Run a listener, and say when it is cut off; cancelled, it finishes what is under way."""
+    watching = asyncio.create_task(_watch(listener, log))
     try:
-        yield
+        await listener.listen(carry)
     finally:
-        await _stop(tasks)
+        watching.cancel()
 
 
-async def _watch(listeners: list[Listener], log: Logger) -> None:
+async def _watch(listener: Listener, log: Logger) -> None:
     """Write a line whenever a listener's trouble begins, changes or ends."""
-    known = [""] * len(listeners)
+    known = ""
     while True:
         await asyncio.sleep(_WATCH_S)
-        for index, listener in enumerate(listeners):
-            trouble = listener.trouble
-            if trouble == known[index]:
-                continue
-            known[index] = trouble
+        trouble = listener.trouble
+        if trouble != known:
+            known = trouble
             if trouble:
                 log.warning("listener_cut_off", name=listener.name, why=trouble)
             else:
@@ -148,13 +171,6 @@ def _senders(adapters: Iterable[ChannelAdapter]) -> tuple[Sender, ...]:
         if adapter.manifest.pushes
         for sender in cast(PushingChannel, adapter).senders()
     )
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_STOP_WITHIN_S)
 
 
 async def _write_behind(spending: DailySpending, service: Service) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.adapters.identities import KeyedIdentities
 from app.adapters.places import PhoneNumberPlaces
-from app.adapters.storage.sqlite import open_sqlite
 from app.bootstrap.requirements import require_database
+from app.bootstrap.storage import open_storage
 from app.core.errors import RuleBroken
 from app.core.model.caller import CallerKind
 from app.issuing.key_file import KeyFile
@@ -27,7 +27,7 @@ async def erase_caller(settings: Settings, number: str) -> int:
         caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
     )
     token = identities.caller(CallerKind.PHONE, normalised).token
-    storage = await open_sqlite(settings.database_path)
+    storage = await open_storage(settings)
     try:
         return await storage.erase(token) if token is not None else 0
     finally:

@@ -10,8 +10,8 @@ from app.adapters.clock import SystemClock
 from app.adapters.http import AiohttpCalls
 from app.adapters.identities import KeyedIdentities
 from app.adapters.places import PhoneNumberPlaces
-from app.adapters.storage.sqlite import open_sqlite
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.storage import open_storage
 from app.bootstrap.texting import load_wording
 from app.core.engine import VerificationEngine
 from app.core.errors import KeyFileInvalid, KeyMissing
@@ -68,7 +68,7 @@ async def verify_once(settings: Settings, text: str, *, entry: Entry, locale: st
     """Answer one code in this process on the service's database; recorded, channel ``cli``, a caller without token."""
     require_database(settings)
     clock, failures = SystemClock(), _Failures()
-    storage = await open_sqlite(settings.database_path)
+    storage = await open_storage(settings)
     recogniser = CodebookRecogniser(KeyFile(settings.key_file).load)
     engine = VerificationEngine(
         recogniser=recogniser,

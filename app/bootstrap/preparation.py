@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.adapters.clock import SystemClock
-from app.adapters.storage.sqlite import open_sqlite, upgrade_sqlite
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.storage import make_storage, open_storage, upgrade_storage
 from app.core.errors import StoreUnavailable
 from app.issuing.key_file import KeyFile
 from app.settings import Settings
@@ -35,14 +36,18 @@ async def prepare(settings: Settings) -> Preparation:
     """
     path, key_file = settings.database_path, KeyFile(settings.key_file)
     _make_folder(settings.data_dir)
-    _make_folder(path.parent)
-    if path.exists():
-        await _refuse_new_keys_for_old_labels(path, key_file)
+    applied: Sequence[str] = ()
+    if path is None:
+        applied = await make_storage(settings)  # a server: whether it is there shows when it is asked
+    else:
+        _make_folder(path.parent)
+    if path is None or path.exists():
+        await _refuse_new_keys_for_old_labels(settings, key_file)
     made_keys = not key_file.exists()
-    # keys first: a database without keys is one whose keys were lost
+    # keys first: a database file without keys is one whose keys were lost
     ring = key_file.create(now=SystemClock().now()) if made_keys else key_file.load()
-    applied = () if path.exists() else upgrade_sqlite(path)
-    storage = await open_sqlite(path)
+    applied = applied or await make_storage(settings)
+    storage = await open_storage(settings)
     try:
         await storage.registry.put_key_checks(ring.checks())
     finally:
@@ -50,8 +55,8 @@ async def prepare(settings: Settings) -> Preparation:
     return Preparation(migrations=tuple(applied), key_file=made_keys)
 
 
-async def _refuse_new_keys_for_old_labels(path: Path, key_file: KeyFile) -> None:
-    storage = await open_sqlite(path)
+async def _refuse_new_keys_for_old_labels(settings: Settings, key_file: KeyFile) -> None:
+    storage = await open_storage(settings)
     try:
         catalogue = await storage.catalogues.load()
     finally:
@@ -72,14 +77,28 @@ def _make_folder(path: Path) -> None:
 def upgrade_database(settings: Settings) -> Sequence[str]:
     """Apply every pending migration and return their names. Raises ``StoreUnavailable`` where there is no database."""
     require_database(settings)
-    return upgrade_sqlite(settings.database_path)
+    return asyncio.run(upgrade_storage(settings))
 
 
-def examine_database(settings: Settings) -> Examination:
-    """Return how the database file is set up and whether it is sound."""
+def examine_database(settings: Settings) -> Examination | None:
+    """Return how the database file is set up and whether it is sound; None where the database is a server."""
     from app.adapters.storage.sqlite.examine import examine
 
-    return examine(settings.database_path)
+    path = settings.database_path
+    return None if path is None else examine(path)
+
+
+def try_storage(settings: Settings) -> None:
+    """Open the store and commit a row. Raises ``StoreUnavailable``, ``SchemaOutdated`` or ``SettingsInvalid``."""
+
+    async def attempt() -> None:
+        storage = await open_storage(settings)
+        try:
+            await storage.verifications.check()
+        finally:
+            await storage.close()
+
+    asyncio.run(attempt())
 
 
 def present_moment() -> datetime:

@@ -10,10 +10,11 @@ from app.settings import Settings
 
 
 def require_database(settings: Settings) -> None:
-    """Raise ``StoreUnavailable`` with the remedy where there is no database file."""
-    if not settings.database_path.exists():
+    """Raise ``StoreUnavailable`` with the remedy where there is no database file; a server shows when it is opened."""
+    path = settings.database_path
+    if path is not None and not path.exists():
         raise StoreUnavailable(
-            f"There is no database at {settings.database_path}. Run `yanzhen init` first, or set YANZHEN_DATA_DIR to "
+            f"There is no database at {path}. Run `yanzhen init` first, or set YANZHEN_DATA_DIR to "
             "the folder it is in."
         )
 

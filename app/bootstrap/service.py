@@ -13,39 +13,33 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from secrets import token_bytes
 from typing import Final
 
-from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
 from app.adapters.http import AiohttpCalls
-from app.adapters.identities import KeyedIdentities
 from app.adapters.journal import ServiceJournal
 from app.adapters.metrics import PrometheusMetrics
 from app.adapters.places import PhoneNumberPlaces
-from app.adapters.sealing import AesGcmSealing
-from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
-from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
 from app.bootstrap.chatting import WEB, WECHAT, web_options, wechat_settings
-from app.bootstrap.conversations import Service, conversations, listening, open_spending
-from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.conversations import Conversations, Service, conversations, duties, open_spending
+from app.bootstrap.duties import Work, stop_all, take_up
+from app.bootstrap.figures import open_metrics
+from app.bootstrap.requirements import require_database
+from app.bootstrap.seats import Post, Seat
+from app.bootstrap.service_keys import ServiceKeys, open_keys
+from app.bootstrap.sharing import Shared, open_shared
+from app.bootstrap.storage import Storage, open_storage
 from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
 from app.core.engine import EngineLimits, VerificationEngine
-from app.core.errors import KeyFileInvalid, KeyMissing, SettingsInvalid, StoreUnavailable
-from app.core.model.catalogue import Catalogue
+from app.core.errors import SettingsInvalid, StoreUnavailable, YanzhenError
 from app.core.ports.clock import Clock
 from app.core.ports.http_calls import HttpCalls
 from app.core.ports.places import Places
-from app.core.ports.sealing import Sealing
-from app.core.ports.throttle import Throttle
-from app.issuing.key_file import KeyFile
-from app.issuing.keyring import Keyring, SecretName
-from app.issuing.recogniser import CodebookRecogniser
 from app.logs import Logger, Logs, configure_logs
-from app.settings import Settings, ThrottleSettings, unknown_environment
+from app.settings import Settings, unknown_environment
 from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
 from channels.asking import Asking
@@ -57,11 +51,11 @@ from channels.window import DuplicateWindow
 from channels.wording.reply import Wording
 
 _GC_AT: Final = 50_000  # objects
-_MINUTE_S: Final = 60.0
-_HOUR_S: Final = 3600.0
 _HOUSEKEEPING_S: Final = 600.0
 _FORGET_SLICES: Final = 100
-_WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
+_PATIENCE_S: Final = 2.0
+_PROOFS: Final = 40
+_PROOF_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +64,7 @@ class RunningService:
 
     port: int
     adapters: tuple[ChannelAdapter, ...]
-    storage: SqliteStorage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Keys:
-    recogniser: CodebookRecogniser
-    identities: KeyedIdentities
-    sealing: Sealing
+    storage: Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,48 +74,84 @@ class _Foundation:
     clock: SystemClock
     logs: Logs
     log: Logger
-    storage: SqliteStorage
-    keys: _Keys
+    storage: Storage
+    keys: ServiceKeys
     journal: ServiceJournal
-    cache: MemoryCache
+    metrics: PrometheusMetrics
+    shared: Shared
     engine: VerificationEngine
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[RunningService]:
-    """Start every part; on leaving, drain and stop them. Raises a ``YanzhenError`` with its remedy."""
+async def running_service(settings: Settings, *, post: Post | None = None) -> AsyncIterator[RunningService]:
+    """Start every part, for a worker those of its ``post``; on leaving, drain and stop them.
+
+    Raises a ``YanzhenError`` with its remedy.
+    """
     require_database(settings)
     async with AsyncExitStack() as parts:
-        base = await _lay_foundation(settings, parts)
-        clock, journal, log = base.clock, base.journal, base.log
-        adapters, pipeline = await _open_channels(settings, base, parts)
+        base = await _lay_foundation(settings, post, parts)
+        journal, log = base.journal, base.log
+        adapters, pipeline, talks = await _open_channels(settings, base, parts)
         server = WebServer(
             adapters,
             pipeline,
-            clock=clock,
+            clock=base.clock,
             journal=journal,
-            health=Health({"record": base.engine.check}, clock=clock, journal=journal),
-            metrics=PrometheusMetrics(journal, version=version("yanzhen")).render,
+            health=Health({"record": base.engine.check}, clock=base.clock, journal=journal),
+            metrics=base.metrics.render,
             options=_server_options(settings),
             static_folders=_static_folders(adapters),
         )
-        await _listen(server, settings)
-        parts.push_async_callback(server.stop)
-        await parts.enter_async_context(listening(adapters, pipeline, log))
+        if post is not None and post.seat.careful:
+            await _prove(base.engine)
+        await _listen(server, settings, post)
+        works: list[Work] = [*talks.works, partial(_keep_house, base)]
+        shared = base.shared
+        on_duty = take_up(
+            duties(
+                adapters,
+                pipeline,
+                log,
+                works=works,
+                machine=shared.leads_machine,
+                service=shared.leads_service,
+            ),
+            journal,
+        )
+        parts.push_async_callback(_drain, server, on_duty)
         tables = asyncio.create_task(asyncio.to_thread(base.keys.recogniser.tabulate))
         parts.push_async_callback(_end, tables)
-        housekeeper = asyncio.create_task(_keep_house(base.storage, clock, journal))
-        parts.push_async_callback(_end, housekeeper)
         _spare_the_collector(parts)
         log.info("listening", host=settings.host, port=server.port, channels=_names(adapters))
         yield RunningService(port=server.port, adapters=adapters, storage=base.storage)
         log.info("draining", seconds=settings.drain_seconds)
 
 
-async def _lay_foundation(settings: Settings, parts: AsyncExitStack) -> _Foundation:
-    """Start log, store, keys and engine."""
+async def _drain(server: WebServer, on_duty: list[asyncio.Task[None]]) -> None:
+    """Hand the duties over while requests under way finish."""
+    await asyncio.gather(server.stop(), stop_all(on_duty))
+
+
+async def _prove(engine: VerificationEngine) -> None:
+    """Wait until a verification could be recorded. Raises what keeps it from being so, after twenty seconds."""
+    for left in reversed(range(_PROOFS)):
+        try:
+            await engine.check()
+            return
+        except YanzhenError:
+            if not left:
+                raise
+            await asyncio.sleep(_PROOF_S)
+
+
+async def _lay_foundation(settings: Settings, post: Post | None, parts: AsyncExitStack) -> _Foundation:
+    """Start log, store, keys, what processes share, and engine."""
     clock = SystemClock()
-    logs = configure_logs(log_format=settings.log_format, level=settings.log_level)
+    worker = None if post is None else post.seat.number
+    logs = configure_logs(log_format=settings.log_format, level=settings.log_level, worker=worker)
+    journal = ServiceJournal(logs, clock)
+    metrics = open_metrics(journal, post, parts)
     logs.start()
     parts.callback(logs.stop)
     log = logs.logger("service")
@@ -136,12 +159,19 @@ async def _lay_foundation(settings: Settings, parts: AsyncExitStack) -> _Foundat
     for name in unknown_environment():
         log.warning("unknown_setting", name=name, remedy="It sets nothing; docs/settings.md has the names.")
     warn_of_idle_settings(settings, log)
-    storage = await open_sqlite(settings.database_path)
+    storage = await open_storage(settings)
     parts.push_async_callback(storage.close)
-    keys = _open_keys(settings, await storage.catalogues.load(), log)
-    journal = ServiceJournal(logs, clock)
-    cache = MemoryCache(clock)
-    engine = _engine(settings, storage, keys, cache, clock, journal)
+    keys = open_keys(settings, await storage.catalogues.load(), log)
+    shared = await open_shared(
+        settings,
+        clock=clock,
+        logs=logs,
+        digest_key=keys.throttle_key,
+        post=post,
+        metrics=metrics,
+        parts=parts,
+    )
+    engine = _engine(settings, storage, keys, shared, clock, journal)
     await engine.start()
     parts.push_async_callback(engine.close)
     return _Foundation(
@@ -151,15 +181,16 @@ async def _lay_foundation(settings: Settings, parts: AsyncExitStack) -> _Foundat
         storage=storage,
         keys=keys,
         journal=journal,
-        cache=cache,
+        metrics=metrics,
+        shared=shared,
         engine=engine,
     )
 
 
 async def _open_channels(
     settings: Settings, base: _Foundation, parts: AsyncExitStack
-) -> tuple[tuple[ChannelAdapter, ...], Pipeline]:
-    """Load the channels and the path of their requests."""
+) -> tuple[tuple[ChannelAdapter, ...], Pipeline, Conversations]:
+    """Load the channels, the path of their requests, and what delivers their messages."""
     wording = load_wording(settings)
     calls = AiohttpCalls()
     parts.push_async_callback(calls.close)
@@ -173,8 +204,8 @@ async def _open_channels(
     adapters = _load_channels(settings, _context(settings, base, wording, places, calls, own))
     asking = Asking(
         engine=base.engine,
-        throttle=_throttle(settings, base.clock, base.logs),
-        window=DuplicateWindow(MemoryCache(base.clock, entries=_WINDOW_ENTRIES)),
+        throttle=base.shared.throttle,
+        window=DuplicateWindow(base.shared.window),
         journal=base.journal,
         clock=base.clock,
     )
@@ -188,10 +219,10 @@ async def _open_channels(
         journal=base.journal,
         clock=base.clock,
     )
-    messages = await parts.enter_async_context(conversations(service, adapters))
+    talks = await parts.enter_async_context(conversations(service, adapters))
     pipeline = Pipeline(
         asking=asking,
-        messages=messages,
+        messages=talks.messages,
         follow_up=FollowUp(
             asking=asking,
             stores=FollowUpStores(
@@ -205,7 +236,7 @@ async def _open_channels(
         journal=base.journal,
         clock=base.clock,
     )
-    return adapters, pipeline
+    return adapters, pipeline, talks
 
 
 def _spare_the_collector(parts: AsyncExitStack) -> None:
@@ -221,9 +252,9 @@ def _spare_the_collector(parts: AsyncExitStack) -> None:
 
 def _engine(
     settings: Settings,
-    storage: SqliteStorage,
-    keys: _Keys,
-    cache: MemoryCache,
+    storage: Storage,
+    keys: ServiceKeys,
+    shared: Shared,
     clock: Clock,
     journal: ServiceJournal,
 ) -> VerificationEngine:
@@ -231,23 +262,23 @@ def _engine(
         recogniser=keys.recogniser,
         store=storage.verifications,
         catalogues=storage.catalogues,
-        cache=cache,
+        cache=shared.cache,
         clock=clock,
         journal=journal,
         limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
     )
 
 
-async def _keep_house(storage: SqliteStorage, clock: Clock, journal: ServiceJournal) -> None:
+async def _keep_house(base: _Foundation) -> None:
     """Drop what may not be kept any longer (service rules, section 6), a bounded share every ten minutes."""
     while True:
         await asyncio.sleep(_HOUSEKEEPING_S)
         try:
             for _ in range(_FORGET_SLICES):
-                if not await storage.verifications.forget(clock.now()):
+                if not await base.storage.verifications.forget(base.clock.now()):
                     break
         except StoreUnavailable as error:
-            journal.failed("housekeeping_failed", error)
+            base.journal.failed("housekeeping_failed", error)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -255,9 +286,9 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.wait((task,))
 
 
-async def _listen(server: WebServer, settings: Settings) -> None:
+async def _listen(server: WebServer, settings: Settings, post: Post | None) -> None:
     try:
-        await server.start()
+        await server.start(() if post is None else post.sockets())
     except OSError as error:
         raise StoreUnavailable(
             f"Cannot listen on {settings.host}:{settings.port} ({error.strerror or error}). Stop what uses it, or "
@@ -265,17 +296,32 @@ async def _listen(server: WebServer, settings: Settings) -> None:
         ) from error
 
 
-def serve(settings: Settings, *, announce: Callable[[RunningService], None] | None = None) -> None:
-    """Run the service until SIGTERM or SIGINT; ``announce`` is called once it listens."""
+def serve(
+    settings: Settings,
+    *,
+    announce: Callable[[RunningService], None] | None = None,
+    seat: Seat | None = None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT, on a worker's ``seat`` also until its supervisor is gone.
+
+    ``announce`` is called once it listens.
+    """
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with running_service(settings) as service:
+        async with AsyncExitStack() as parts:
+            post = None
+            if seat is not None:
+                post = await Post.open(seat, stop.set)
+                parts.push_async_callback(post.close)
+            service = await parts.enter_async_context(running_service(settings, post=post))
             if announce is not None:
                 announce(service)
+            if post is not None:
+                post.say_ready()
             await stop.wait()
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -288,33 +334,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop
 
     return uvloop.new_event_loop
-
-
-def _open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> _Keys:
-    """Return recognition and identities; where the keys do not fit, ones that answer nothing until a restart.
-
-    They must not heal half: identities are made once, so a key file restored later counts from the next start.
-    """
-    key_file = KeyFile(settings.key_file)
-    try:
-        ring = key_file.load()
-        require_fit(ring, catalogue, key_file)
-        identities = KeyedIdentities(
-            caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
-        )
-    except (KeyFileInvalid, KeyMissing) as error:
-        failure = error
-        effect = "every answer is unavailable until a restart with the right keys"
-        log.error("keys_unusable", error=str(failure), effect=effect)  # noqa: TRY400 - a traceback says nothing here
-
-        def refuse() -> Keyring:
-            raise failure
-
-        passing = KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32))
-        sealing = AesGcmSealing({1: token_bytes(32)})
-        return _Keys(recogniser=CodebookRecogniser(refuse), identities=passing, sealing=sealing)
-    sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
-    return _Keys(recogniser=CodebookRecogniser(key_file.load), identities=identities, sealing=sealing)
 
 
 def _names(adapters: tuple[ChannelAdapter, ...]) -> tuple[str, ...]:
@@ -341,7 +360,7 @@ def _context(
         issued_lengths=lambda: engine.catalogue.issued_lengths,
         places=places,
         calls=calls,
-        cache=base.cache,
+        cache=base.shared.cache,
         settings=own,
     )
 
@@ -355,31 +374,6 @@ def _load_channels(settings: Settings, context: ChannelContext) -> tuple[Channel
     return load_channels(settings.channels, context)
 
 
-def _throttle(settings: Settings, clock: Clock, logs: Logs) -> Throttle:
-    if not settings.throttle.enabled:
-        return UnlimitedThrottle(logs.logger("throttle"))
-    return MemoryThrottle(clock, {**DEFAULT_LIMITS, **_limits(settings.throttle)})
-
-
-def _limits(chosen: ThrottleSettings) -> dict[str, Limit]:
-    return {
-        "address": Limit(
-            queries=chosen.ip_per_minute,
-            window_s=_MINUTE_S,
-            wrong=chosen.ip_wrong_per_10_minutes,
-            wrong_window_s=10 * _MINUTE_S,
-            slow_max_ms=DEFAULT_LIMITS["address"].slow_max_ms,
-        ),
-        "web": Limit(
-            queries=chosen.web_per_hour,
-            window_s=_HOUR_S,
-            wrong=chosen.web_wrong_per_hour,
-            wrong_window_s=_HOUR_S,
-            slow_max_ms=DEFAULT_LIMITS["web"].slow_max_ms,
-        ),
-    }
-
-
 def _server_options(settings: Settings) -> ServerOptions:
     return ServerOptions(
         public_url=settings.public_url,
@@ -388,6 +382,7 @@ def _server_options(settings: Settings) -> ServerOptions:
         trusted_proxies=settings.trusted_proxies,
         metrics_from=settings.metrics_from,
         drain_s=float(settings.drain_seconds),
+        patience_s=min(_PATIENCE_S, settings.drain_seconds / 4),
     )
 
 

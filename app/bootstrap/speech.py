@@ -142,7 +142,8 @@ async def render_names(settings: Settings, names: Iterable[SpokenName]) -> tuple
 async def open_library(settings: Settings, *, jobs: int = 1) -> ClipLibrary:
     """Return the library loaded, with the names of the database where there is one."""
     library = clip_library(settings, jobs=jobs)
-    if settings.database_path.exists():
+    path = settings.database_path
+    if path is None or path.exists():
         async with open_workshop(settings) as workshop:
             registry = workshop.registry
             library.set_names(names_of(*await registry.brands(), *await registry.products()))

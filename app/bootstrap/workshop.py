@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.adapters.clock import SystemClock
-from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.bootstrap.requirements import require_database, require_fit
+from app.bootstrap.storage import Storage, open_storage, storage_place
 from app.core.ports.clock import Clock
 from app.core.ports.verifications import CatalogueStore
 from app.issuing.batches import BatchIssuing
@@ -29,8 +29,13 @@ class Workshop:
     clock: Clock
     registry: LabelRegistry
     catalogues: CatalogueStore
-    storage: SqliteStorage
+    storage: Storage
     key_file: KeyFile
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for people."""
+        return storage_place(self.settings)
 
     async def keyring(self) -> Keyring:
         """Return the keys. Raises ``KeyMissing`` or ``KeyFileInvalid`` where they do not fit the database."""
@@ -65,7 +70,7 @@ class Workshop:
 async def open_workshop(settings: Settings) -> AsyncIterator[Workshop]:
     """Open the database for issuing. Raises ``StoreUnavailable`` or ``SchemaOutdated`` with the remedy."""
     require_database(settings)
-    storage = await open_sqlite(settings.database_path)
+    storage = await open_storage(settings)
     try:
         yield Workshop(
             settings=settings,

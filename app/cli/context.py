@@ -35,7 +35,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         part[last] = value
     if arguments.data_dir:
         flags["data_dir"] = arguments.data_dir
-    for name in ("host", "port", "public_url"):
+    for name in ("host", "port", "public_url", "workers"):
         value = getattr(arguments, name, None)
         if value is not None:
             flags[name] = value

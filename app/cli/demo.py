@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _prepare(settings: Settings) -> tuple[Sample, ...]:
     from app.bootstrap.preparation import prepare
+    from app.bootstrap.storage import storage_place
     from app.bootstrap.workshop import open_workshop
     from app.cli.demo_content import load_content
     from app.cli.demo_samples import make_samples
@@ -45,7 +46,7 @@ async def _prepare(settings: Settings) -> tuple[Sample, ...]:
     made = await prepare(settings)
     if made.key_file:
         write_line(
-            f"Made {settings.database_path} and {settings.key_file}. The labels need the key file: back it up."
+            f"Made {storage_place(settings)} and {settings.key_file}. The labels need the key file: back it up."
         )
     async with open_workshop(settings) as workshop:
         return await make_samples(workshop, await load_content(workshop))

@@ -105,7 +105,7 @@ async def load_content(workshop: Workshop) -> dict[str, CodeBatch]:
     names = {plan.name for plan in _BRANDS}
     if any(brand.name not in names for brand in await workshop.registry.brands()):
         raise RuleBroken(
-            f"The database {workshop.settings.database_path} holds brands that are not the demonstration's. Start it "
+            f"The database {workshop.place} holds brands that are not the demonstration's. Start it "
             "with `yanzhen serve`, or give the demonstration a folder of its own: yanzhen demo --data-dir DIR"
         )
     products = await _load_products(workshop)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from app.cli.context import add_json, settings_of
 from app.cli.exits import Exit
 from app.cli.output import write_json, write_line, write_table
-from app.core.errors import YanzhenError
+from app.core.errors import SchemaOutdated, SettingsInvalid, YanzhenError
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -61,6 +61,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield from _environment()
     yield from _database(settings)
     yield from _keys(settings)
+    yield from _machines(settings)
     yield _disk(settings)
     yield _clock()
     yield _address(settings)
@@ -99,6 +100,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
     from app.bootstrap.preparation import examine_database
 
     path = settings.database_path
+    if path is None:
+        yield from _server(settings)
+        return
     if not path.exists():
         yield _failed("database", f"there is none at {path}: run `yanzhen init`")
         return
@@ -106,6 +110,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         found = examine_database(settings)
     except YanzhenError as error:
         yield _failed("database", str(error))
+        return
+    if found is None:
         return
     yield _ok("database", str(path))
     yield _failed("schema", found.schema) if found.schema else _ok("schema", "up to date")
@@ -122,6 +128,56 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield _failed("soundness", f"{found.soundness}: restore the database from its last backup")
     else:
         yield _ok("soundness", "quick check passed")
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    """Look at a database that is a server, by recording a row as a verification would."""
+    from app.bootstrap.preparation import try_storage
+    from app.bootstrap.storage import storage_place
+
+    try:
+        try_storage(settings)
+    except SchemaOutdated as error:
+        yield _failed("schema", str(error))
+    except SettingsInvalid as error:
+        yield _failed("durability", str(error))
+    except YanzhenError as error:
+        yield _failed("database", str(error))
+    else:
+        yield _ok("database", storage_place(settings))
+        yield _ok("schema", "up to date")
+        yield _ok("durability", "synchronous_commit and fsync are on, a row was committed")
+
+
+def _machines(settings: Settings) -> Iterator[Finding]:
+    """Look at what several processes share."""
+    from app.bootstrap.sharing import try_redis
+    from app.bootstrap.storage import is_shared
+
+    if settings.redis_url.get_secret_value():
+        try:
+            up = try_redis(settings)
+        except YanzhenError as error:
+            yield _failed("redis", str(error))
+        else:
+            yield (
+                _ok("redis", "it answers")
+                if up
+                else _warning(
+                    "redis", "it does not answer: each process keeps stricter limits of its own until it does"
+                )
+            )
+    if settings.workers == 1:
+        return
+    text = f"{settings.workers} processes"
+    if not is_shared(settings):
+        yield _failed(
+            "workers", f"{text} on a SQLite file, which belongs to one: set workers to 1, or PostgreSQL"
+        )
+    elif not settings.redis_url.get_secret_value():
+        yield _warning("workers", f"{text}, each with limits of its own: set YANZHEN_REDIS_URL to share them")
+    else:
+        yield _ok("workers", text)
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
@@ -146,7 +202,8 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = settings.database_path.parent
+    path = settings.database_path
+    folder = settings.data_dir if path is None else path.parent
     while not folder.exists():
         folder = folder.parent
     free_mb = shutil.disk_usage(folder).free >> 20

@@ -49,6 +49,7 @@ _BY_ERROR: tuple[tuple[type[errors.YanzhenError], Exit], ...] = (
     (errors.FileUnwritable, Exit.UNAVAILABLE),
     (errors.BackupInvalid, Exit.UNAVAILABLE),
     (errors.SpeechUnavailable, Exit.UNAVAILABLE),
+    (errors.WorkersFailed, Exit.UNAVAILABLE),
 )
 
 

@@ -18,13 +18,15 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from app.bootstrap.preparation import prepare
+    from app.bootstrap.storage import storage_place
 
     settings = settings_of(arguments)
     made = asyncio.run(prepare(settings))
+    place = storage_place(settings)
     if arguments.json:
         write_json(
             {
-                "database": str(settings.database_path),
+                "database": place,
                 "database_made": bool(made.migrations),
                 "key_file": str(settings.key_file),
                 "key_file_made": made.key_file,
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     write_line(
-        f"database  {settings.database_path}  {'made' if made.migrations else 'was there, left alone'}"
+        f"database  {place}  {'made' if made.migrations else 'was there, left alone'}"
     )
     write_line(
         f"key file  {settings.key_file}  {'made, mode 0600' if made.key_file else 'was there, left alone'}"

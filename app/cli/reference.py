@@ -190,7 +190,8 @@ def commands_page() -> str:
         parser = argparse.ArgumentParser(add_help=False)
         import_module(command.module).add_arguments(parser)
         lines += ["", f"## yanzhen {command.name}", f"{command.help[0].upper()}{command.help[1:]}.", ""]
-        actions = parser._actions  # noqa: SLF001 - argparse has no public list of its arguments
+        everything = parser._actions  # noqa: SLF001 - argparse has no public list of its arguments
+        actions = [action for action in everything if action.help != argparse.SUPPRESS]
         lines += [
             f"- `{_usage(action)}`{'' if action.required else ' (optional)'}: {action.help}"
             for action in actions

@@ -33,6 +33,12 @@ class SchemaOutdated(YanzhenError):
     code = "schema_outdated"
 
 
+class WorkersFailed(YanzhenError):
+    """No worker process could start. What the worker wrote says why: correct it and start again."""
+
+    code = "workers_failed"
+
+
 class CatalogueChanged(YanzhenError):
     """The catalogue changed since it was read. Load it again and repeat the step."""
 

@@ -35,7 +35,7 @@ from app.settings.parts import (
     VoiceTwilioSettings,
     WechatSettings,
 )
-from app.settings.types import LOOPBACK, DatabaseUrl, Level, Names, Networks, Origin, Zone
+from app.settings.types import FILE, LOOPBACK, DatabaseUrl, Level, Names, Networks, Origin, Secret, Zone
 
 PREFIX: Final = "YANZHEN_"
 _NESTED: Final = "__"
@@ -62,8 +62,14 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("var"), description="Folder of the database, the key file and exports.")
     database_url: DatabaseUrl = Field(
         default_factory=lambda data: SecretStr(f"sqlite:///{_data_file('yanzhen.db')(data)}"),
-        description="Where verifications are recorded: sqlite:///path; by default a file in data_dir.",
+        description="Where verifications are recorded: sqlite:///path (by default a file in data_dir), or "
+        "postgresql://user:password@host:port/name, which many machines share.",
         json_schema_extra={"shown": "sqlite:///var/yanzhen.db"},
+    )
+    redis_url: Secret = Field(
+        SecretStr(""),
+        description="Where machines share limits and caches: redis://host:port/0, redis+sentinel://host,host/service, "
+        "redis+cluster://host,host (rediss for TLS); empty, each process has its own.",
     )
     key_file: Path = Field(
         default_factory=_data_file("keys.json"),
@@ -95,8 +101,11 @@ class Settings(BaseSettings):
         LOOPBACK,
         description="Who may read /metrics, as addresses or networks; not counting trusted proxies.",
     )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="Processes that share the address, one a core; more than one needs PostgreSQL."
+    )
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
-        20, description="How long requests under way may finish after a stop signal."
+        8, description="How long requests under way may finish after a stop signal."
     )
     throttle: ThrottleSettings = Field(
         ThrottleSettings(), description="Limits on how often somebody may ask."
@@ -108,9 +117,10 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = Field(TelemetrySettings(), description="Spans.")
 
     @property
-    def database_path(self) -> Path:
-        """The database file."""
-        return Path(self.database_url.get_secret_value().removeprefix("sqlite:///"))
+    def database_path(self) -> Path | None:
+        """The database file of SQLite; None where the database is a server."""
+        url = self.database_url.get_secret_value()
+        return Path(url.removeprefix(FILE)) if url.startswith(FILE) else None
 
     @property
     def public_url_is_loopback(self) -> bool:

@@ -28,14 +28,16 @@ def _origin(value: str) -> str:
     return value.rstrip("/")
 
 
-def _sqlite_url(value: SecretStr) -> SecretStr:
+def _database_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    if url.startswith(("postgres:", "postgresql:")):
+    if url.startswith(SHARED):
+        if not url.partition("://")[2]:
+            raise ValueError("must name a server, like postgresql://user:password@host:5432/yanzhen")
+        return value
+    if not url.startswith(FILE) or len(url) == len(FILE):
         raise ValueError(
-            "PostgreSQL comes in a later release; use sqlite:///path/to/file.db, or leave it out"
+            "must be sqlite:///path/to/file.db (four slashes for an absolute path) or postgresql://user@host/name"
         )
-    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
-        raise ValueError("must be sqlite:///path/to/file.db (four slashes for an absolute path)")
     return value
 
 
@@ -110,6 +112,8 @@ def _call_address(value: str) -> str:
     return value
 
 
+FILE: Final = "sqlite:///"
+SHARED: Final = ("postgresql://", "postgres://")
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
@@ -129,6 +133,6 @@ class Part(BaseModel):
 
 Zone = Annotated[str, AfterValidator(_zone)]
 Origin = Annotated[str, AfterValidator(_origin)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_sqlite_url)]
+DatabaseUrl = Annotated[Secret, AfterValidator(_database_url)]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 Names = Annotated[Words, AfterValidator(_once)]

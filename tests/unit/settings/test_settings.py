@@ -53,7 +53,7 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("YANZHEN_DATABASE_URL", "postgresql://user:hunter2@db/labels")
+    monkeypatch.setenv("YANZHEN_DATABASE_URL", "mysql://user:hunter2@db/labels")
     monkeypatch.setenv("YANZHEN_THROTTLE__IP_PER_MINUTE", "none")
     monkeypatch.setenv("YANZHEN_THROTTLE__IP_PER_SECOND", "1")
     monkeypatch.setenv("YANZHEN_TIMEZONE", "Mars/Olympus")
@@ -61,7 +61,7 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings(flags={"port": 70_000, "public_url": "verify.example.cn", "trusted_proxies": "nobody"})
     text = str(caught.value)
     for path in (
-        "database_url: PostgreSQL comes in a later release",
+        "database_url: must be sqlite:///path",
         "throttle.ip_per_minute:",
         "throttle.ip_per_second: there is no such setting",
         "timezone:",
@@ -132,3 +132,13 @@ def test_a_further_wechat_account_is_named_in_the_environment(monkeypatch: pytes
     assert [token.get_secret_value() for token in acme.token] == ["second", "third"]
     assert acme.brands == (3, 5)
     assert wechat.any_provider
+
+
+def test_a_server_is_no_file_and_its_password_may_come_from_one(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://yanzhen:hunter2@db.example:5432/labels\n")
+    settings = load_settings(
+        flags={"database_url": f"file:{tmp_path / 'url'}", "redis_url": "redis://:hunter2@cache.example/0"}
+    )
+    assert settings.database_path is None
+    assert settings.database_url.get_secret_value().endswith("@db.example:5432/labels")
+    assert "hunter2" not in repr(settings)

@@ -1,0 +1,65 @@
+"""The keys of a running service, or, where they do not fit, ones that answer nothing until a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from secrets import token_bytes
+
+from app.adapters.identities import KeyedIdentities
+from app.adapters.sealing import AesGcmSealing
+from app.bootstrap.requirements import require_fit
+from app.core.errors import KeyFileInvalid, KeyMissing
+from app.core.model.catalogue import Catalogue
+from app.core.ports.sealing import Sealing
+from app.issuing.key_file import KeyFile
+from app.issuing.keyring import Keyring, SecretName
+from app.issuing.recogniser import CodebookRecogniser
+from app.logs import Logger
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceKeys:
+    """What the key file makes possible; ``throttle_key`` hides callers in limits that machines share."""
+
+    recogniser: CodebookRecogniser
+    identities: KeyedIdentities
+    sealing: Sealing
+    throttle_key: bytes
+
+
+def open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> ServiceKeys:
+    """Return recognition and identities; where the keys do not fit, ones that answer nothing until a restart.
+
+    They must not heal half: identities are made once, so a key file restored later counts from the next start.
+    """
+    key_file = KeyFile(settings.key_file)
+    try:
+        ring = key_file.load()
+        require_fit(ring, catalogue, key_file)
+        identities = KeyedIdentities(
+            caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
+        )
+    except (KeyFileInvalid, KeyMissing) as error:
+        failure = error
+        effect = "every answer is unavailable until a restart with the right keys"
+        log.error("keys_unusable", error=str(failure), effect=effect)  # noqa: TRY400 - a traceback says nothing here
+
+        def refuse() -> Keyring:
+            raise failure
+
+        passing = KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32))
+        return ServiceKeys(
+            recogniser=CodebookRecogniser(refuse),
+            identities=passing,
+            sealing=AesGcmSealing({1: token_bytes(32)}),
+            throttle_key=token_bytes(32),
+        )
+    sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
+    return ServiceKeys(
+        recogniser=CodebookRecogniser(key_file.load),
+        identities=identities,
+        sealing=sealing,
+        throttle_key=blake2b(b"throttle", key=ring.secret(SecretName.CALLER).key).digest()[:32],
+    )

@@ -1,0 +1,119 @@
+"""What several processes share beside the record: limits, caches and who does what must be done once.
+
+In Redis where one is set; else each process has its own, and the machine's supervisor names who leads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from app.adapters.cache.addresses import RedisAddress
+from app.adapters.cache.connection import RedisConnection
+from app.adapters.cache.memory import MemoryCache
+from app.adapters.cache.metrics import RedisCollector
+from app.adapters.cache.redis import RedisCache
+from app.adapters.leadership import LoneLeadership
+from app.adapters.leadership_redis import RedisLeadership
+from app.adapters.metrics import PrometheusMetrics
+from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
+from app.adapters.throttle_redis import RedisThrottle
+from app.bootstrap.seats import Post
+from app.core.ports.cache import Cache
+from app.core.ports.clock import Clock
+from app.core.ports.leadership import Leadership
+from app.core.ports.throttle import Throttle
+from app.logs import Logs, configure_logs
+from app.settings import Settings, ThrottleSettings
+
+_MINUTE_S: Final = 60.0
+_HOUR_S: Final = 3600.0
+_WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """``window`` keeps what messages were answered; ``leads_machine`` and ``leads_service`` tell who does what once a
+    machine, and once all over the service.
+    """
+
+    cache: Cache
+    window: Cache
+    throttle: Throttle
+    leads_machine: Leadership
+    leads_service: Leadership
+
+
+async def open_shared(
+    settings: Settings,
+    *,
+    clock: Clock,
+    logs: Logs,
+    digest_key: bytes,
+    post: Post | None,
+    metrics: PrometheusMetrics,
+    parts: AsyncExitStack,
+) -> Shared:
+    """Return what processes share; ``digest_key`` is the same on all of them. A Redis that is away is waited for beside
+    the service. Raises ``SettingsInvalid``.
+    """
+    url = settings.redis_url.get_secret_value()
+    machine: Leadership = LoneLeadership() if post is None else post
+    limits = {**DEFAULT_LIMITS, **_limits(settings.throttle)}
+    unlimited = None if settings.throttle.enabled else UnlimitedThrottle(logs.logger("throttle"))
+    if not url:
+        return Shared(
+            cache=MemoryCache(clock),
+            window=MemoryCache(clock, entries=_WINDOW_ENTRIES),
+            throttle=unlimited or MemoryThrottle(clock, limits),
+            leads_machine=machine,
+            leads_service=machine,
+        )
+    connection = RedisConnection(RedisAddress.parse(url), logs.logger("redis"))
+    metrics.include(RedisCollector(connection))
+    await connection.start()
+    parts.push_async_callback(connection.aclose)
+    cache = RedisCache(connection)
+    return Shared(
+        cache=cache,
+        window=cache,
+        throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=digest_key),
+        leads_machine=machine,
+        leads_service=RedisLeadership(connection, clock),
+    )
+
+
+def try_redis(settings: Settings) -> bool:
+    """Tell whether Redis answers. Raises ``SettingsInvalid`` for an address that cannot be read."""
+    address = RedisAddress.parse(settings.redis_url.get_secret_value())
+    logs = configure_logs(log_format="json", level="error")
+
+    async def attempt() -> bool:
+        connection = RedisConnection(address, logs.logger("redis"))
+        await connection.start()
+        up = connection.up
+        await connection.aclose()
+        return up
+
+    return asyncio.run(attempt())
+
+
+def _limits(chosen: ThrottleSettings) -> dict[str, Limit]:
+    return {
+        "address": Limit(
+            queries=chosen.ip_per_minute,
+            window_s=_MINUTE_S,
+            wrong=chosen.ip_wrong_per_10_minutes,
+            wrong_window_s=10 * _MINUTE_S,
+            slow_max_ms=DEFAULT_LIMITS["address"].slow_max_ms,
+        ),
+        "web": Limit(
+            queries=chosen.web_per_hour,
+            window_s=_HOUR_S,
+            wrong=chosen.web_wrong_per_hour,
+            wrong_window_s=_HOUR_S,
+            slow_max_ms=DEFAULT_LIMITS["web"].slow_max_ms,
+        ),
+    }
