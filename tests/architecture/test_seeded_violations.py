@@ -114,6 +114,7 @@ SEEDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("channels.base", "wechatpy"),
         ("app.issuing", "pyttsx3"),
         ("app.web", "phonenumbers"),
+        ("app.bootstrap", "opentelemetry"),
     ),
     "no-test-code-in-the-product": (
         ("channels.pipeline", "tests.factories"),
