@@ -23,6 +23,7 @@ from channels.asking import Asking
 from channels.base import ChannelManifest, TextForm
 from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
+from channels.wording.locales import next_locale
 from channels.wording.notices import NoticeWords
 from channels.wording.reply import Reply, Wording
 
@@ -295,6 +296,9 @@ class Messages:
     ) -> Saying:
         """Do what a command says, and return what to say about it. An opt-out is kept whatever the limits say."""
         now, channel = self._clock.now(), manifest.name
+        toggles = turn.kind == "language" and not turn.argument
+        if toggles:
+            turn = replace(turn, argument=next_locale(known.locale or turn.locale))
         changed = _change(turn)
         if changed is not None:
             holds = await self._correspondence.change(
@@ -315,7 +319,9 @@ class Messages:
             return self._silent("silent_told_before", channel)
         if not self._may_spend(envelope, channel):
             return _NOTHING
-        locale = turn.argument if turn.kind == "language" else known.locale or turn.locale
+        locale = known.locale or turn.locale
+        if turn.kind == "language" and not (toggles and known.locale):
+            locale = turn.argument  # a toggle that comes again found its own choice, and has changed nothing
         return Saying(text=self._wording.notice(words, locale).text(manifest.form))
 
     async def _claims(self, envelope: Envelope, kind: NoticeKind, key: bytes, until: datetime) -> bool:

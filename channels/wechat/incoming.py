@@ -87,7 +87,7 @@ class Incoming:
 MENU: Final = {
     "help": Wanted(kind="help"),
     "report": Wanted(kind="report"),
-    "language": Wanted(kind="language", argument="en"),
+    "language": Wanted(kind="language"),  # the other one
     "language/en": Wanted(kind="language", argument="en"),
     "language/zh-CN": Wanted(kind="language", argument="zh-CN"),
 }

@@ -24,6 +24,11 @@ def resolve_locale(tag: str) -> str:
     return _EXACT.get(tag) or find_locale(tag) or DEFAULT_LOCALE
 
 
+def next_locale(locale: str) -> str:
+    """Return the locale after ``locale``, and the first after the last: with two, the other one."""
+    return LOCALES[(LOCALES.index(locale) + 1) % len(LOCALES)] if locale in LOCALES else DEFAULT_LOCALE
+
+
 def negotiate_locale(accept_language: str) -> str | None:
     """Return the best locale for an ``Accept-Language`` header (RFC 9110, section 12.5.4), None if none fits."""
     best: tuple[float, int, str] | None = None

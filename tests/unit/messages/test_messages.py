@@ -176,6 +176,19 @@ async def test_a_chosen_language_beats_the_language_of_the_text(
     assert "首次查询" in await texter.code(service.code(), "m2", locale="en")
 
 
+async def test_a_language_without_a_name_is_the_other_one(texter: Texter, service: SampleService) -> None:
+    english = await texter.command("language", "m1", locale="zh-CN")
+    assert "English" in english
+    assert "For Chinese" in english, "how to come back"
+    assert await texter.command("language", "m1", locale="zh-CN") == english, (
+        "a tap that is delivered again taps no more"
+    )
+    assert "First check" in await texter.code(service.code(), "m2", locale="zh-CN")
+    assert await texter.command("language", "m3") != english
+    assert "首次" in await texter.code(service.code(number=1), "m4", locale="en")
+    assert await texter.command("language", "m5") == english
+
+
 async def test_a_language_asked_for_beside_the_code_beats_both(
     texter: Texter, service: SampleService
 ) -> None:
