@@ -79,3 +79,27 @@ def test_the_error_log_keeps_no_request_line() -> None:
 def test_the_secret_of_a_provider_is_not_logged(address: str) -> None:
     assert "SECRET" not in logged(address)
     assert logged(address).startswith("/channels/sms/")
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/channels/wechat/official-account", "/channels/wechat/official-account"),
+        ("/channels/wechat/official-account/brand-two", "/channels/wechat/official-account"),
+        ("/channels/wechat/mini-program", "/channels/wechat/mini-program"),
+        ("/channels/wechat/mini-program/", "/channels/wechat/mini-program"),
+        ("/channels/wechat/js-sdk", "/channels/wechat/js-sdk"),
+        ("/channels/wechat/elsewhere", "/**"),
+        ("//channels/wechat/mini-program", "/**"),
+        ("/api/v1/wechat/verifications", "/api/v1/wechat/verifications"),
+        ("/api/v1/wechat/session", "/api/v1/wechat/session"),
+    ],
+)
+def test_nobody_who_wrote_in_wechat_is_logged(path: str, written: str) -> None:
+    query = f"signature=0f&timestamp=1&nonce=2&openid=OPENID&url=/q/{CODE}"
+    assert logged(f"{path}?{query}") == written
+
+
+@pytest.mark.parametrize("address", ["/channels/wechat/OPENID", "/channels/wechat/mini-program-OPENID"])
+def test_what_stands_in_the_path_of_wechat_is_not_logged(address: str) -> None:
+    assert "OPENID" not in logged(address)
