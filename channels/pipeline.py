@@ -35,6 +35,7 @@ from channels.turns import (
     RecordOpened,
     ReportMade,
     Several,
+    ThrottleSubject,
     Turn,
 )
 from channels.wording.reply import Wording
@@ -125,20 +126,33 @@ class Pipeline:
     ) -> tuple[Verdict, bool]:
         """Return the verdict of a message, and whether it was given before."""
         verdict = await self._asking.find_answer(turn.request, self._left_ms(deadline_ms, started_s))
-        if verdict is not None:
+        # a voucher asks anew what the limits refused; anything else that was answered stays answered
+        if verdict is not None and not (turn.vouchers and verdict.outcome is Outcome.THROTTLED):
             return verdict, True
         return await self._ask(turn, self._left_ms(deadline_ms, started_s)), False
 
     async def _ask(self, turn: CodeSubmitted, deadline_ms: int) -> Verdict:
-        asking, request = self._asking, turn.request
-        admission = await asking.admit(turn.subjects)
+        asking, request, counted = self._asking, turn.request, turn.subjects
+        admission = await asking.admit(counted)
         if not admission.allowed:
-            return await asking.refuse(request, admission)
-        if admission.slow_ms:
+            voucher = await self._find_good(turn.vouchers)
+            if voucher is None:
+                return await asking.refuse(request, admission)
+            # a wrong code counts against those who were over their limit as well
+            counted += tuple(subject for subject in voucher if subject not in counted)
+        elif admission.slow_ms:
             await asyncio.sleep(admission.slow_ms / 1000)
-        return await asking.verify(
-            request, turn.subjects, deadline_ms=max(deadline_ms - admission.slow_ms, 1)
-        )
+            deadline_ms = max(deadline_ms - admission.slow_ms, 1)
+        return await asking.verify(request, counted, deadline_ms=deadline_ms)
+
+    async def _find_good(
+        self, vouchers: tuple[tuple[ThrottleSubject, ...], ...]
+    ) -> tuple[ThrottleSubject, ...] | None:
+        """Return the first voucher that the limits admit, which spends it."""
+        for voucher in vouchers:
+            if (await self._asking.admit(voucher)).allowed:
+                return voucher
+        return None
 
     def _left_ms(self, deadline_ms: int, started_s: float) -> int:
         return max(deadline_ms - int((self._clock.monotonic_s() - started_s) * 1000), 1)

@@ -180,13 +180,14 @@ def problem_response(
     )
 
 
-def no_answer(reply: Reply) -> OutboundResponse:
-    """Return the document of an outcome in :data:`NO_ANSWER`, with when to come back."""
+def no_answer(reply: Reply, more: Mapping[str, object] | None = None) -> OutboundResponse:
+    """Return the document of an outcome in :data:`NO_ANSWER`, with when to come back; ``more`` are members beside."""
     verdict = reply.verdict
     problem = Problem(code=verdict.outcome.value, status=NO_ANSWER[verdict.outcome], detail=reply.message)
     extra: dict[str, object] = {
         "outcome": verdict.outcome.value,
         "retry_after": verdict.retry_after_s,
         "locale": reply.locale,
+        **(more or {}),
     }
     return problem_response(problem, extra, (("Retry-After", str(verdict.retry_after_s)),))

@@ -40,10 +40,13 @@ class CodeSubmitted:
     """Somebody asks about a code: the only turn that reaches the engine. ``more_codes``: a second one stood there.
 
     ``subjects`` are whom the limits count this query for; ``chosen_locale`` is the language asked for in the same text.
+    Where they refuse, each of ``vouchers`` is tried in turn: subjects that count instead, because the caller brought
+    something for it that the channel has proved, such as work or a wait.
     """
 
     request: VerificationRequest
     subjects: tuple[ThrottleSubject, ...] = ()
+    vouchers: tuple[tuple[ThrottleSubject, ...], ...] = ()
     more_codes: bool = False
     chosen_locale: str = ""
     envelope: Envelope | None = None
@@ -150,6 +153,7 @@ class ReportMade:
     words: str = ""
     message_id: str = ""
     verification_id: VerificationId | None = None
+    reporter: Caller | None = None
     received_at: datetime
     locale: str = "zh-CN"
 

@@ -45,6 +45,7 @@ class KeyedIdentities:
         cipher = Cipher(AES(result_key), ECB())  # noqa: S305
         self._seal = cipher.encryptor()
         self._open = cipher.decryptor()
+        self._result_key = result_key
         state_key = HKDF(SHA256(), 64, salt=None, info=b"yanzhen state v1").derive(result_key)
         self._states = AESSIV(state_key)
 
@@ -93,3 +94,8 @@ class KeyedIdentities:
             return self._states.decrypt(block, [about.encode("utf-8", "surrogatepass")])
         except (InvalidTag, ValueError):
             return None
+
+    def secret(self, purpose: str) -> bytes:
+        """Return HKDF-SHA256 of the result key for ``purpose`` (RFC 5869)."""
+        info = f"yanzhen secret v1 {purpose}".encode()
+        return HKDF(SHA256(), 32, salt=None, info=info).derive(self._result_key)

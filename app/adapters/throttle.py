@@ -7,7 +7,7 @@ whole by then, so the older generation is dropped in one step; a full table make
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
@@ -51,7 +51,27 @@ DEFAULT_LIMITS: Final[Mapping[str, Limit]] = {
     "withheld": Limit(queries=600, window_s=_HOUR_S, wrong=100, wrong_window_s=_HOUR_S),
     "wechat": Limit(queries=30, window_s=_HOUR_S, wrong=5, wrong_window_s=_HOUR_S),
 }
+# One challenge, redeemed once, and the pass it leaves behind: neither is whole again while the other end of it lives
+# (channels/web/vouchers.py), and the first wrong code ends the pass, so every further guess costs its own work.
+_VOUCHER_S: Final = 1800.0
+_VOUCHER_LIMITS: Final[Mapping[str, Limit]] = {
+    "proof": Limit(queries=1, window_s=_VOUCHER_S, wrong=1, wrong_window_s=_VOUCHER_S),
+    "pass": Limit(queries=5, window_s=5 * _VOUCHER_S, wrong=1, wrong_window_s=_VOUCHER_S),
+}
 UNLISTED: Final = Limit(queries=20, window_s=_HOUR_S, wrong=5, wrong_window_s=_HOUR_S)
+
+
+def stricter(limit: Limit, share: float) -> Limit:
+    """Return a limit with ``share`` of the queries and wrong codes, at least one of each, in the same windows."""
+    return replace(limit, queries=max(1, int(limit.queries * share)), wrong=max(1, int(limit.wrong * share)))
+
+
+def with_vouchers(limits: Mapping[str, Limit]) -> dict[str, Limit]:
+    """Return ``limits`` and those for callers who worked or waited: all of one network together get half as much again
+    by work, and half by waiting, as its ``address`` gets without, so neither opens a network by more than twice.
+    """
+    half = replace(stricter(limits["address"], 0.5), slow_max_ms=0)
+    return {**limits, **_VOUCHER_LIMITS, "proved": half, "waited": half}
 
 
 class _Allowance:

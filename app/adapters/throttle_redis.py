@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil
 from typing import Final
 
 from app.adapters.cache.connection import RedisAway, RedisConnection, RedisScript
-from app.adapters.throttle import ADMITTED, DEFAULT_LIMITS, UNLISTED, Limit, MemoryThrottle
+from app.adapters.throttle import ADMITTED, DEFAULT_LIMITS, UNLISTED, Limit, MemoryThrottle, stricter
 from app.adapters.throttle_debts import NOTHING, Debts
 from app.adapters.throttle_script import LIMITS
 from app.core.ports.clock import Clock
@@ -33,11 +33,6 @@ class _Group:
 
     subjects: list[ThrottleSubject]
     keys: list[str]
-
-
-def stricter(limit: Limit, share: float) -> Limit:
-    """Return a limit with ``share`` of the queries and wrong codes, at least one of each, in the same windows."""
-    return replace(limit, queries=max(1, int(limit.queries * share)), wrong=max(1, int(limit.wrong * share)))
 
 
 class RedisThrottle:

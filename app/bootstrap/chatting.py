@@ -51,8 +51,12 @@ def wechat_settings(settings: Settings) -> WechatSettings:
 
 
 def web_options(settings: Settings) -> WebOptions:
-    """Return what the website may offer inside WeChat."""
-    return WebOptions(js_sdk=WECHAT in settings.channels and bool(_js_sdk(settings)))
+    """Return what the website may offer inside WeChat, and to visitors over a limit."""
+    throttle = settings.throttle
+    return WebOptions(
+        js_sdk=WECHAT in settings.channels and bool(_js_sdk(settings)),
+        proof_rounds=throttle.proof_rounds if throttle.enabled and throttle.proof_of_work else 0,
+    )
 
 
 def make_demo_account(settings: Settings) -> Settings:

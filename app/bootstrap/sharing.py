@@ -18,7 +18,7 @@ from app.adapters.cache.redis import RedisCache
 from app.adapters.leadership import LoneLeadership
 from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.metrics import PrometheusMetrics
-from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle
+from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle, with_vouchers
 from app.adapters.throttle_redis import RedisThrottle
 from app.bootstrap.seats import Post
 from app.core.ports.cache import Cache
@@ -61,7 +61,7 @@ async def open_shared(
     """
     url = settings.redis_url.get_secret_value()
     machine: Leadership = LoneLeadership() if post is None else post
-    limits = {**DEFAULT_LIMITS, **_limits(settings.throttle)}
+    limits = with_vouchers({**DEFAULT_LIMITS, **_limits(settings.throttle)})
     unlimited = None if settings.throttle.enabled else UnlimitedThrottle(logs.logger("throttle"))
     if not url:
         return Shared(

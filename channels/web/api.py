@@ -8,6 +8,7 @@ import orjson
 
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.label import LabelSummary
+from app.core.model.verdict import Outcome
 from app.core.model.verification import Record, VerificationRequest
 from channels.base import ChannelContext, ChannelManifest, InboundRequest, OutboundResponse, Refusal, Route
 from channels.problems import (
@@ -22,13 +23,16 @@ from channels.problems import (
     read_object,
     read_question,
 )
-from channels.turns import CodeSubmitted, Turn
+from channels.turns import CodeSubmitted, ThrottleSubject, Turn
 from channels.web.origins import Origins
 from channels.web.refusals import ForeignOrigin
 from channels.web.visitors import find_secret, subjects_of
+from channels.web.vouchers import ChallengeWanted, Visit, make_vouchers
 from channels.wording.reply import Reply
 
 _ROUTE: Final = Route(method="POST", path="/api/v1/verifications")
+_CHALLENGE: Final = Route(method="GET", path="/api/v1/challenge")
+_PROOF: Final = "proof-of-work"
 _ANONYMOUS: Final = Caller(kind=CallerKind.WEB)
 _LABELS_KEPT: Final = 1024
 _TIMES: Final = orjson.OPT_UTC_Z
@@ -49,11 +53,12 @@ class ApiAdapter:
         self._identities = context.identities
         self._lengths = context.lengths
         self._origins = Origins(context.public_url)
+        self._vouchers = make_vouchers(context)
         self._labels: dict[int, tuple[LabelSummary, _LabelParts]] = {}
 
     def routes(self) -> tuple[Route, ...]:
-        """Return the one address."""
-        return (_ROUTE,)
+        """Return the address of questions and, where work can be done instead of waiting, of challenges."""
+        return (_ROUTE, _CHALLENGE) if self._vouchers.works else (_ROUTE,)
 
     def authenticate(self, request: InboundRequest) -> None:
         """Refuse a request that a page of another site sent. Raises ``NotAuthentic``."""
@@ -64,9 +69,11 @@ class ApiAdapter:
     def decode(self, request: InboundRequest) -> Turn:
         """Read the body. Raises ``RequestUndecodable`` with the status and code of the problem."""
         headers = request.headers
-        reading, locale = read_question(read_object(headers, request.body), self._lengths())
         secret = find_secret(headers)
         caller = self._identities.caller(CallerKind.WEB, secret) if secret else _ANONYMOUS
+        if request.route == _CHALLENGE.path:
+            return ChallengeWanted(state="", locale="en", visit=_visit(request, caller))
+        reading, locale = read_question(read_object(headers, request.body), self._lengths())
         key = headers.get("idempotency-key")
         return CodeSubmitted(
             request=VerificationRequest(
@@ -79,6 +86,7 @@ class ApiAdapter:
                 other_readings=reading.others,
             ),
             subjects=subjects_of(caller, request.remote),
+            vouchers=self._vouchers_of(request, caller),
             more_codes=reading.more_codes,
         )
 
@@ -86,10 +94,14 @@ class ApiAdapter:
         self, request: InboundRequest, turn: Turn, reply: Reply | None, record: Record | None = None
     ) -> OutboundResponse:
         """Return the verdict as JSON: 200, or a problem document where none could be given."""
+        if isinstance(turn, ChallengeWanted):
+            challenge = self._vouchers.challenge(turn.visit) or b"{}"
+            return OutboundResponse(status=200, body=challenge, content_type=JSON, headers=NO_STORE)
         if reply is None:
-            raise TypeError("Only a submitted code has an answer on this channel.")
+            raise TypeError("Only a submitted code and a challenge have an answer on this channel.")
         if reply.verdict.outcome in NO_ANSWER:
-            return no_answer(reply)
+            over = reply.verdict.outcome is Outcome.THROTTLED and self._vouchers.works
+            return no_answer(reply, {"challenge": _CHALLENGE.path} if over else None)
         return OutboundResponse(
             status=200, body=self._verdict_json(reply), content_type=JSON, headers=NO_STORE
         )
@@ -100,6 +112,14 @@ class ApiAdapter:
         if isinstance(cause, ForeignOrigin | RequestUndecodable):
             return problem_response(cause.problem)
         return problem_response(BY_KIND[refusal.kind])
+
+    def _vouchers_of(
+        self, request: InboundRequest, caller: Caller
+    ) -> tuple[tuple[ThrottleSubject, ...], ...]:
+        solution = request.headers.get(_PROOF)
+        if not solution:
+            return ()
+        return self._vouchers.read(_visit(request, caller), solution=solution, headers={}).vouchers
 
     def _verdict_json(self, reply: Reply) -> bytes:
         verdict = reply.verdict
@@ -132,6 +152,10 @@ class ApiAdapter:
             self._labels.clear()
         self._labels[id(label)] = (label, made)
         return made
+
+
+def _visit(request: InboundRequest, caller: Caller) -> Visit:
+    return Visit(caller=caller, remote=request.remote, at=request.received_at)
 
 
 def _label_parts(label: LabelSummary) -> _LabelParts:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from app.core.model.caller import CallerKind
 from app.core.model.code import Code, Entry, read_codes
-from app.core.model.verdict import Outcome
+from app.core.model.verdict import Outcome, Verdict
 from app.core.model.verification import Record, VerificationRequest
 from channels.base import (
     ChannelContext,
@@ -20,13 +20,13 @@ from channels.base import (
     RefusalKind,
     Route,
 )
-from channels.problems import BY_KIND, Problem, RequestReason, RequestUndecodable
+from channels.problems import BY_KIND, JSON, NO_STORE, Problem, RequestReason, RequestUndecodable
 from channels.turns import CodeSubmitted, CommandGiven, RecordOpened, Turn
 from channels.web.gtin import is_gtin
 from channels.web.origins import Origins
 from channels.web.refusals import ForeignOrigin, PageReason
 from channels.web.settings import WebOptions
-from channels.web.site import Form, Site
+from channels.web.site import Form, Over, Site
 from channels.web.visitors import (
     COOKIE,
     COOKIE_SECONDS,
@@ -40,6 +40,7 @@ from channels.web.visitors import (
     read_cookies,
     subjects_of,
 )
+from channels.web.vouchers import PASS_COOKIE, PASS_SECONDS, Brought, ChallengeWanted, Visit, make_vouchers
 from channels.wording.locales import DEFAULT_LOCALE, find_locale, negotiate_locale
 from channels.wording.reply import Reply
 
@@ -48,6 +49,7 @@ _FILLED: Final = Route(method="GET", path="/q/{digits}")
 _DIGITAL_LINK: Final = Route(method="GET", path="/01/{gtin}/21/{digits}")
 _VERIFY: Final = Route(method="POST", path="/verify")
 _RESULT: Final = Route(method="GET", path="/r/{result}")
+_CHALLENGE: Final = Route(method="GET", path="/challenge")
 _LONGEST_AI_21: Final = 20  # GS1 General Specifications, section 3.5.2
 _LONGEST_SHOWN: Final = 200
 _ANSWER_SHOWN_FOR: Final = timedelta(minutes=10)
@@ -73,6 +75,8 @@ class FormSubmitted(CodeSubmitted):
     form: Form
     secret: str
     keeps_cookie: bool
+    visit: Visit
+    brought: Brought
 
 
 class WebAdapter:
@@ -97,10 +101,12 @@ class WebAdapter:
         self._site = Site()
         options = context.settings.get("web")
         self._js_sdk = isinstance(options, WebOptions) and options.js_sdk
+        self._vouchers = make_vouchers(context)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the site's addresses."""
-        return (_HOME, _FILLED, _DIGITAL_LINK, _VERIFY, _RESULT)
+        own = (_HOME, _FILLED, _DIGITAL_LINK, _VERIFY, _RESULT)
+        return (*own, _CHALLENGE) if self._vouchers.works else own
 
     def authenticate(self, request: InboundRequest) -> None:
         """Refuse a POST that a page of another site sent. Raises ``NotAuthentic``; reading a page is free."""
@@ -121,6 +127,10 @@ class WebAdapter:
                     reader=self._identities.caller(CallerKind.WEB, find_secret(request.headers) or ""),
                     locale=locale,
                 )
+            case _CHALLENGE.path:
+                nonce = request.query.get("nonce", "")
+                secret = find_secret(request.headers) or (derived_secret(nonce) if is_secret(nonce) else "")
+                return ChallengeWanted(state="", locale=locale, visit=self._visit(request, secret))
             case _FILLED.path:
                 return CommandGiven(
                     kind="open_filled", argument=self._filled(request.parts["digits"]), locale=locale
@@ -140,6 +150,9 @@ class WebAdapter:
         match turn:
             case FormSubmitted() if reply is not None:
                 return self._encode_answer(request, turn, reply)
+            case ChallengeWanted():
+                challenge = self._vouchers.challenge(turn.visit) or b"{}"
+                return OutboundResponse(status=200, body=challenge, content_type=JSON, headers=NO_STORE)
             case RecordOpened():
                 return self._encode_record(request, turn, record)
             case CommandGiven():
@@ -182,18 +195,22 @@ class WebAdapter:
         has_nonce = is_secret(nonce)
         cookie = find_secret(request.headers)
         secret = cookie or (derived_secret(nonce) if has_nonce else self._secrets())
-        caller = self._identities.caller(CallerKind.WEB, secret)
+        visit = self._visit(request, secret)
+        brought = self._vouchers.read(
+            visit, solution=fields.get("proof", ""), wait=fields.get("wait", ""), headers=request.headers
+        )
         return FormSubmitted(
             request=VerificationRequest(
                 code=code,
-                caller=caller,
+                caller=visit.caller,
                 channel="web",
                 message_id=f"{nonce}\n{code.digits}" if has_nonce else None,
                 locale=find_locale(fields.get("lang", "")) or locale,
                 received_at=request.received_at,
                 other_readings=reading.others,
             ),
-            subjects=subjects_of(caller, request.remote),
+            subjects=subjects_of(visit.caller, request.remote),
+            vouchers=brought.vouchers,
             more_codes=reading.more_codes,
             # The nonce stays: after a lost or late answer the same question is the same message.
             form=Form(
@@ -203,11 +220,19 @@ class WebAdapter:
             ),
             secret=secret,
             keeps_cookie=cookie is not None,
+            visit=visit,
+            brought=brought,
         )
+
+    def _visit(self, request: InboundRequest, secret: str) -> Visit:
+        caller = self._identities.caller(CallerKind.WEB, secret)
+        return Visit(caller=caller, remote=request.remote, at=request.received_at)
 
     def _encode_answer(self, request: InboundRequest, turn: FormSubmitted, reply: Reply) -> OutboundResponse:
         verdict = reply.verdict
         cookies = () if turn.keeps_cookie else (self._caller_cookie(turn.secret),)
+        if turn.brought.passing and verdict.outcome is not Outcome.THROTTLED:
+            cookies = (*cookies, self._pass_cookie(turn.brought.passing))
         if verdict.verification_id is not None:
             place = f"/r/{self._identities.seal_result(verdict.verification_id)}"
             return OutboundResponse(status=303, headers=(("Location", place), _NO_STORE, *cookies))
@@ -218,9 +243,25 @@ class WebAdapter:
         if verdict.outcome is Outcome.MISTYPED:
             # Answered: sent again alike, it is a second look and no retry, which may end in "not in our record".
             form = replace(form, nonce=following_nonce(form.nonce))
-        in_wechat = self._in_wechat(request)
-        body = self._site.notice(reply, form, turn.request.code.digits, in_wechat=in_wechat)
+        body = self._site.notice(
+            reply,
+            form,
+            turn.request.code.digits,
+            over=self._over(turn, verdict),
+            in_wechat=self._in_wechat(request),
+        )
         return self._page(status, body, cookies)
+
+    def _over(self, turn: FormSubmitted, verdict: Verdict) -> Over | None:
+        """Return what the form of a visitor over a limit needs; work is offered again only where none was refused."""
+        if verdict.outcome is not Outcome.THROTTLED:
+            return None
+        works = self._vouchers.works and not turn.brought.passing
+        return Over(
+            wait=self._vouchers.begin_wait(turn.visit, turn.brought, verdict.retry_after_s),
+            wait_s=verdict.retry_after_s,
+            challenge=f"{_CHALLENGE.path}?nonce={turn.form.nonce}" if works else "",
+        )
 
     # -- reading a record ------------------------------------------------------------------------------------
 
@@ -264,6 +305,12 @@ class WebAdapter:
             return cookies
         value = f"{LANGUAGE_COOKIE}={chosen}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{self._secure}"
         return (*cookies, ("Set-Cookie", value))
+
+    def _pass_cookie(self, passing: str) -> tuple[str, str]:
+        value = (
+            f"{PASS_COOKIE}={passing}; Path=/; Max-Age={PASS_SECONDS}; HttpOnly; SameSite=Lax{self._secure}"
+        )
+        return ("Set-Cookie", value)
 
     def _caller_cookie(self, secret: str) -> tuple[str, str]:
         value = f"{COOKIE}={secret}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{self._secure}"

@@ -34,6 +34,17 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """What the form of a visitor over a limit carries: the sealed ``wait``, its seconds, and where ``challenge`` gives
+    work instead, "" where there is none.
+    """
+
+    wait: str
+    wait_s: int
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlipDigit:
     """One digit as the visitor typed it; ``marked`` where they are asked to look again."""
 
@@ -74,7 +85,9 @@ class Site:
             filled=bool(form.shown),
         )
 
-    def notice(self, reply: Reply, form: Form, digits: str, *, in_wechat: bool = False) -> bytes:
+    def notice(
+        self, reply: Reply, form: Form, digits: str, *, over: Over | None = None, in_wechat: bool = False
+    ) -> bytes:
         """Return the form under an answer that recorded nothing: a slip, too many checks, trouble on our side."""
         return self._render(
             "check.html",
@@ -88,6 +101,7 @@ class Site:
                 "look": LOOKS[reply.variant],
                 "slip": _slip_groups(digits, reply.verdict.slip_positions),
                 "invalid": reply.variant not in _NOTICE_TITLES,
+                "over": over,
             },
         )
 
@@ -155,6 +169,7 @@ def _form_values(form: Form) -> dict[str, Any]:
         "notice": None,
         "slip": None,
         "invalid": False,
+        "over": None,
     }
 
 

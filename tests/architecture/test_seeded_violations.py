@@ -112,6 +112,7 @@ SEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "one-folder-channel-libraries": (
         ("channels.web", "twilio"),
         ("channels.base", "wechatpy"),
+        ("channels.problems", "altcha"),
         ("app.issuing", "pyttsx3"),
         ("app.web", "phonenumbers"),
         ("app.bootstrap", "opentelemetry"),

@@ -29,6 +29,10 @@ class Identities(Protocol):
         """
         ...
 
+    def secret(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose, unrelated to those for any other; equal on all machines."""
+        ...
+
     def open_state(self, sealed: str, *, about: str) -> bytes | None:
         """Return the state, or None where ``sealed`` was changed, belongs to another call or is not ours."""
         ...

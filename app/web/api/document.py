@@ -139,8 +139,20 @@ _SCHEMAS: Final[Schema] = {
                 "enum": list(LOCALES),
                 "description": "The language of `detail`, where it was asked for.",
             },
+            "challenge": text("Only with `throttled`: where there is work to do instead of waiting."),
         },
-        optional=frozenset({"outcome", "retry_after", "locale"}),
+        optional=frozenset({"outcome", "retry_after", "locale", "challenge"}),
+    ),
+    "Challenge": record(
+        "A proof-of-work challenge (ALTCHA, version 2), for this client alone; it ends after ten minutes.",
+        {
+            "parameters": {
+                "type": "object",
+                "description": "PBKDF2 of `nonce` with a counter (4 bytes, big-endian) must begin with `keyPrefix`.",
+                "required": ["algorithm", "cost", "keyLength", "keyPrefix", "nonce", "salt", "data"],
+            },
+            "signature": text("To be returned with the solution, like everything else in here."),
+        },
     ),
     **mini_program.SCHEMAS,
     "Readiness": record(
@@ -176,7 +188,16 @@ _PATHS: Final[Schema] = {
                     "required": False,
                     "description": "Any text of your choice, fresh for each query.",
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                }
+                },
+                {
+                    "name": "Proof-Of-Work",
+                    "in": "header",
+                    "required": False,
+                    "description": "The solution of a challenge: base64 of a JSON object with the members `challenge`, "
+                    "as it came, and `solution` with `counter` and `derivedKey`. It lets one query through that the "
+                    "limits would refuse, once.",
+                    "schema": {"type": "string", "maxLength": 2048},
+                },
             ],
             "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Question")}}},
             "responses": {
@@ -189,6 +210,19 @@ _PATHS: Final[Schema] = {
                 "429": problem("Too many queries or wrong codes.", **RETRY_AFTER),
                 "500": problem("Something failed on our side."),
                 "503": problem("No answer could be recorded.", **RETRY_AFTER),
+            },
+        }
+    },
+    "/api/v1/challenge": {
+        "get": {
+            "operationId": "challenge",
+            "summary": "Get work to do instead of waiting",
+            "description": "Only where the service offers it; a 429 then names this address. The `altcha` libraries "
+            "solve such challenges. Solve it from the address and with the cookies that you ask with.",
+            "responses": {
+                "200": json_body("A challenge.", "Challenge"),
+                "404": problem("The service offers no work."),
+                "500": problem("Something failed on our side."),
             },
         }
     },
