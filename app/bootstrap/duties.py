@@ -17,6 +17,7 @@ Work = Callable[[], Awaitable[None]]
 
 STOP_WITHIN_S: Final = 8.0
 _AGAIN_S: Final = 5.0
+_LOOKS: Final = 5  # at the lease between two renewals, without I/O
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +35,20 @@ def take_up(duties: Collection[Duty], journal: Journal) -> list[asyncio.Task[Non
 
 
 async def _serve(duty: Duty, journal: Journal) -> None:
-    under_way: list[asyncio.Task[Any]] = []
+    under_way: list[asyncio.Task[None]] = []
+    leadership, role = duty.leadership, duty.role
     try:
         while True:
-            leads = await duty.leadership.hold(duty.role)
-            if leads and not under_way:
-                under_way = [asyncio.ensure_future(_endure(work, duty.role, journal)) for work in duty.works]
-            elif not leads and under_way:
-                await stop_all(under_way)
-                under_way = []
-            await asyncio.sleep(duty.leadership.renew_s)
+            if await leadership.hold(role) and not under_way:
+                under_way = [asyncio.create_task(_endure(work, role, journal)) for work in duty.works]
+            for _ in range(_LOOKS):
+                if under_way and not leadership.leads(role):
+                    await stop_all(under_way)
+                    under_way = []
+                await asyncio.sleep(leadership.renew_s / _LOOKS)
     finally:
         await stop_all(under_way)
-        await duty.leadership.resign(duty.role)
+        await leadership.resign(role)  # or whoever follows would wait for the lease to end
 
 
 async def _endure(work: Work, role: str, journal: Journal) -> None:

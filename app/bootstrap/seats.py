@@ -16,7 +16,7 @@ from typing import Final
 LEAD: Final = b"lead"
 READY: Final = b"ready"
 RESIGNED: Final = b"resigned"
-_RENEW_S: Final = 0.2
+_RENEW_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

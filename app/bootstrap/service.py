@@ -33,6 +33,7 @@ from app.bootstrap.sharing import Shared, open_shared
 from app.bootstrap.storage import Storage, open_storage
 from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
+from app.bootstrap.tracing import open_journal, trace_requests
 from app.core.engine import EngineLimits, VerificationEngine
 from app.core.errors import SettingsInvalid, StoreUnavailable, YanzhenError
 from app.core.ports.clock import Clock
@@ -150,7 +151,7 @@ async def _lay_foundation(settings: Settings, post: Post | None, parts: AsyncExi
     clock = SystemClock()
     worker = None if post is None else post.seat.number
     logs = configure_logs(log_format=settings.log_format, level=settings.log_level, worker=worker)
-    journal = ServiceJournal(logs, clock)
+    journal = open_journal(settings, logs, clock, parts)
     metrics = open_metrics(journal, post, parts)
     logs.start()
     parts.callback(logs.stop)
@@ -236,7 +237,7 @@ async def _open_channels(
         journal=base.journal,
         clock=base.clock,
     )
-    return adapters, pipeline, talks
+    return adapters, trace_requests(pipeline, base.journal), talks
 
 
 def _spare_the_collector(parts: AsyncExitStack) -> None:
