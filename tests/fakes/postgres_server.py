@@ -99,13 +99,13 @@ class PostgresServer:
         secret.unlink()
 
     def _wait_until_ready(self) -> None:
-        """Bounded by the tries of pg_isready, each of which waits itself."""
-        for _ in range(200):
+        """A file of a server that was killed may be left, with another process in it."""
+        for _ in range(600):
             if self._server is None or self._server.poll() is not None:
                 break
             status = self.data / "postmaster.pid"
             lines = status.read_text().splitlines() if status.exists() else []
-            if len(lines) > 7 and lines[7].strip() == "ready":
+            if len(lines) > 7 and lines[0] == str(self._server.pid) and lines[7].strip() == "ready":
                 return
             with socket.socket() as waiting:  # nothing ever arrives here: a pause with a deadline
                 waiting.bind(("127.0.0.1", 0))

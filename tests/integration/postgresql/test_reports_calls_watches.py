@@ -20,7 +20,7 @@ from tests.contract.call_records.suite import Look as LookAtCall
 from tests.contract.recall_watches.suite import ONE as WATCHER
 from tests.contract.recall_watches.suite import OPENID, OTHER_OPENID, RecallWatchesContract, address, wants
 from tests.contract.recall_watches.suite import TWO as OTHER_WATCHER
-from tests.contract.reports.suite import ONE, TWO, WORDS, Look, ReportsContract, keeping
+from tests.contract.reports.suite import ONE, TWO, WORDS, Erase, Look, ReportsContract, keeping
 from tests.contract.store.stage import FULL, KNOWN, Asking
 from tests.contract.store.suite import asking
 from tests.fakes.clock import START
@@ -71,6 +71,10 @@ class TestPostgresqlReports(ReportsContract):
             return KeptReport(channel=channel, account=account, at=from_micros(when), words=plain.decode())
 
         return look
+
+    @pytest.fixture
+    def erase(self, stage: PostgresqlStage) -> Erase:
+        return stage.storage.erase
 
 
 class TestPostgresqlCallRecords(CallRecordsContract):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -51,11 +52,26 @@ def as_store_errors(what: str) -> Iterator[None]:
         ) from error
 
 
+def require_address(url: str) -> None:
+    """Raise ``SettingsInvalid`` for what is no address of a PostgreSQL database. Says nothing of what stands in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no number
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise SettingsInvalid(
+            "The database address must be postgresql://user:password@host:port/database or"
+            " postgresql:///database?host=/socket/directory; special characters in a password are percent-encoded."
+        )
+
+
 async def connect(url: str) -> Connection:
     """Open one connection whose commits are durable.
 
     Raises ``StoreUnavailable`` without a primary server, ``SettingsInvalid`` where the server promises less.
     """
+    require_address(url)
     with as_store_errors("Connecting to the database"):
         connection: Connection = await asyncpg.connect(url, **_options())
     try:

@@ -7,14 +7,15 @@ from typing import Final
 
 from app.adapters.storage.postgresql.connections import LARGEST, Connections
 from app.adapters.storage.rows import to_micros
+from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 from app.core.ports.sealing import Sealing
 
 # about the verification that is named, else about the one this message became
 _KEEP: Final = (
-    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed)"
+    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed, token)"
     " SELECT $1, $2, $3, $4, CASE WHEN $5::bigint IS NULL THEN (SELECT fact FROM message WHERE key = $4)"
-    " ELSE (SELECT id FROM verification WHERE id = $5::bigint) END, $6, $7"
+    " ELSE (SELECT id FROM verification WHERE id = $5::bigint) END, $6, $7, $8"
     " ON CONFLICT (message_key, recording) DO UPDATE SET sealed = excluded.sealed"
     " WHERE excluded.sealed IS NOT NULL"
 )
@@ -37,14 +38,16 @@ class PostgresqlReports:
         recording: str = "",
         words: str = "",
         verification_id: VerificationId | None = None,
+        reporter: Caller | None = None,
         at: datetime,
     ) -> None:
         """Keep a report; see the port."""
         sealed = self._sealing.seal(words.encode(), about=message_key) if words else None
+        token = None if reporter is None else reporter.token
         about = verification_id
         if about is not None and not 0 < about <= LARGEST:
             about = VerificationId(_NONE)
-        row = (to_micros(at), channel, account, message_key, about, recording, sealed)
+        row = (to_micros(at), channel, account, message_key, about, recording, sealed, token)
         await self._connections.run_single(
             "Keeping a report", lambda connection: connection.execute(_KEEP, *row)
         )

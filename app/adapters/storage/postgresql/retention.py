@@ -1,4 +1,4 @@
-"""What may not be kept any longer, what somebody wants erased, and the months ahead of the record."""
+"""What may not be kept any longer, and what somebody wants erased (service rules, section 6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.adapters.storage.postgresql.driver import Connection
-from app.adapters.storage.postgresql.migrations import make_months
 from app.adapters.storage.retention import (
     CALLERS_KEPT,
     MESSAGES_KEPT,
@@ -34,17 +33,15 @@ _SPENT: Final = (
     "DELETE FROM spending WHERE (day, kind, caller) IN"  # noqa: S608 - constants
     f" (SELECT day, kind, caller FROM spending WHERE day < $1 LIMIT {_SLICE})"
 )
+_NOTHING_TOLD: Final = "recording = NULL, sealed = NULL, token = NULL"
 _RECORDINGS: Final = (
-    "UPDATE report SET recording = NULL, sealed = NULL WHERE id IN"  # noqa: S608 - constants
+    f"UPDATE report SET {_NOTHING_TOLD} WHERE id IN"  # noqa: S608 - constants
     f" (SELECT id FROM report WHERE recording IS NOT NULL AND at < $1 LIMIT {_SLICE})"
 )
 
 
 async def forget(connection: Connection, now: datetime) -> int:
-    """Drop a slice of what is too old, each table by its own term; return how many rows went.
-
-    Makes the months ahead as well, since this is what a running service does every hour.
-    """
+    """Drop a slice of what is too old, each table by its own term; return how many rows went."""
     gone = 0
     for table, key, old, kept in _TERMS:
         columns = key.strip("()")
@@ -53,17 +50,20 @@ async def forget(connection: Connection, now: datetime) -> int:
         sql = f"DELETE FROM {table} WHERE {key} IN ({chosen})"  # noqa: S608 - constants
         gone += _rows_of(await connection.execute(sql, to_micros(now - kept)))
     gone += _rows_of(await connection.execute(_SPENT, (now - SPENDING_KEPT).date().isoformat()))
-    gone += _rows_of(await connection.execute(_RECORDINGS, to_micros(now - RECORDINGS_KEPT)))
-    await make_months(connection, now)
-    return gone
+    return gone + _rows_of(await connection.execute(_RECORDINGS, to_micros(now - RECORDINGS_KEPT)))
 
 
 async def erase(connection: Connection, token: bytes) -> int:
-    """Delete every row of a caller's token; return how many went. Facts stay: their reference then maps to nobody."""
+    """Delete every row of a caller's token and what they reported; return how many rows that were.
+
+    Facts stay, and that there was a report: their reference then maps to nobody.
+    """
     gone = 0
     for table in _PERSONAL:
         gone += _rows_of(await connection.execute(f"DELETE FROM {table} WHERE token = $1", token))  # noqa: S608
-    return gone + _rows_of(await connection.execute("DELETE FROM spending WHERE caller = $1", token))
+    gone += _rows_of(await connection.execute("DELETE FROM spending WHERE caller = $1", token))
+    sql = f"UPDATE report SET {_NOTHING_TOLD} WHERE token = $1"  # noqa: S608 - constants
+    return gone + _rows_of(await connection.execute(sql, token))
 
 
 def _rows_of(tag: str) -> int:

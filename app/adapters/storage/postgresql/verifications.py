@@ -10,6 +10,7 @@ from typing import Any, Final
 from app.adapters.storage.postgresql.batches import ANSWERS, RECORD, Batch, first_of, stored_verdict
 from app.adapters.storage.postgresql.connections import LARGEST, Connections
 from app.adapters.storage.postgresql.driver import Connection
+from app.adapters.storage.postgresql.migrations import make_months
 from app.adapters.storage.postgresql.recorder import Recorder
 from app.adapters.storage.postgresql.retention import forget
 from app.adapters.storage.records import FACT_COLUMNS, LISTED, record_of, verification_of
@@ -114,5 +115,9 @@ class PostgresqlVerifications:
         await self._recorder.run(lambda connection: connection.execute(_READINESS))
 
     async def forget(self, now: datetime) -> int:
-        """Drop what may not be kept any longer, a slice of each table a call; return how many rows went."""
+        """Drop what may not be kept any longer, a slice of each table a call; return how many rows went.
+
+        Makes the months ahead as well, since this is what a running service does time and again.
+        """
+        await self._connections.run("Making months", lambda connection: make_months(connection, now))
         return await self._connections.run("Forgetting", lambda connection: forget(connection, now))

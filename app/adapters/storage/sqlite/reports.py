@@ -8,12 +8,13 @@ from typing import Final
 
 from app.adapters.storage.rows import to_micros, verdict_from_bytes
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
+from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 from app.core.ports.sealing import Sealing
 
 _KEEP: Final = (
-    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO report (at, channel, account, message_key, verification, recording, sealed, token)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (message_key, recording) DO UPDATE SET sealed = excluded.sealed"
     " WHERE excluded.sealed IS NOT NULL"
 )
@@ -36,14 +37,16 @@ class SqliteReports:
         recording: str = "",
         words: str = "",
         verification_id: VerificationId | None = None,
+        reporter: Caller | None = None,
         at: datetime,
     ) -> None:
         """Keep a report; see the port."""
         sealed = self._sealing.seal(words.encode(), about=message_key) if words else None
+        token = None if reporter is None else reporter.token
 
         def work(db: sqlite3.Connection) -> None:
             about = _recorded(db, message_key, verification_id)
-            db.execute(_KEEP, (to_micros(at), channel, account, message_key, about, recording, sealed))
+            db.execute(_KEEP, (to_micros(at), channel, account, message_key, about, recording, sealed, token))
 
         await self._commits.run(work)
 

@@ -17,6 +17,7 @@ from app.adapters.storage.rows import to_micros
 
 _SLICE: Final = 2000
 _PERSONAL: Final = ("caller", "correspondent", "notice", "recall_watch")
+_NOTHING_TOLD: Final = "recording = NULL, sealed = NULL, token = NULL"
 
 
 def forget(db: sqlite3.Connection, now: datetime) -> int:
@@ -51,7 +52,7 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
     sql = f"DELETE FROM spending WHERE (day, kind, caller) IN ({days})"  # noqa: S608 - constants
     gone += db.execute(sql, (last_day,)).rowcount
     old = f"SELECT id FROM report WHERE recording IS NOT NULL AND at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
-    sql = f"UPDATE report SET recording = NULL, sealed = NULL WHERE id IN ({old})"  # noqa: S608 - constants
+    sql = f"UPDATE report SET {_NOTHING_TOLD} WHERE id IN ({old})"  # noqa: S608 - constants
     gone += db.execute(sql, (to_micros(now - RECORDINGS_KEPT),)).rowcount
     watches = f"SELECT id FROM recall_watch WHERE at < ? LIMIT {_SLICE}"  # noqa: S608 - constants
     sql = f"DELETE FROM recall_watch WHERE id IN ({watches})"  # noqa: S608 - constants
@@ -59,8 +60,12 @@ def forget(db: sqlite3.Connection, now: datetime) -> int:
 
 
 def erase(db: sqlite3.Connection, token: bytes) -> int:
-    """Delete every row of a caller's token; return how many went. Facts stay: their reference then maps to nobody."""
+    """Delete every row of a caller's token and what they reported; return how many rows that were.
+
+    Facts stay, and that there was a report: their reference then maps to nobody.
+    """
     gone = 0
     for table in _PERSONAL:
         gone += db.execute(f"DELETE FROM {table} WHERE token = ?", (token,)).rowcount  # noqa: S608 - constants
-    return gone + db.execute("DELETE FROM spending WHERE caller = ?", (token,)).rowcount
+    gone += db.execute("DELETE FROM spending WHERE caller = ?", (token,)).rowcount
+    return gone + db.execute(f"UPDATE report SET {_NOTHING_TOLD} WHERE token = ?", (token,)).rowcount  # noqa: S608

@@ -397,11 +397,11 @@ BEGIN
     IF to_regclass(quote_ident(name)) IS NOT NULL THEN
         RETURN FALSE;
     END IF;
-    PERFORM pg_advisory_xact_lock(7956010260003);
+    -- one at a time; only the lock of a table makes what another has just committed known
+    LOCK TABLE verification_other IN ACCESS EXCLUSIVE MODE;
     IF to_regclass(quote_ident(name)) IS NOT NULL THEN
         RETURN FALSE;
     END IF;
-    LOCK TABLE verification_other IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('CREATE TABLE %I (LIKE verification INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
     EXECUTE format(
         'WITH moved AS (DELETE FROM verification_other WHERE at >= %s AND at < %s RETURNING *)'

@@ -21,6 +21,9 @@ CREATE INDEX recall_watch_at ON recall_watch (at);
 
 -- What a report says in writing, sealed; it goes after 90 days, as recordings do. One report a caller and check.
 ALTER TABLE report ADD COLUMN sealed BLOB;
+-- Whose report it is, so that what they told goes when they are erased.
+ALTER TABLE report ADD COLUMN token BLOB;
+CREATE INDEX report_of ON report (token) WHERE token IS NOT NULL;
 
 -- A picture of the product for the channels that can show one: an https address, or empty.
 ALTER TABLE product ADD COLUMN picture_url TEXT NOT NULL DEFAULT '';
