@@ -102,6 +102,7 @@ class FollowUp:
                 recording=turn.recording,
                 words=turn.words,
                 verification_id=turn.verification_id,
+                reporter=turn.reporter,
                 at=turn.received_at,
             )
         except YanzhenError as error:

@@ -61,7 +61,7 @@ COMMANDS: Final = (
     Command("simulate sms", "app.cli.simulate_sms", "text a running server and print its reply"),
     Command("simulate call", "app.cli.simulate_call", "call a running server's hotline and press keys"),
     Command("simulate wechat", "app.cli.simulate_wechat", "write to a running server as WeChat would"),
-    Command("caller erase", "app.cli.caller_erase", "forget who a telephone number is"),
+    Command("caller erase", "app.cli.caller_erase", "forget who a caller is"),
     Command("prompts render", "app.cli.prompts_render", "make the clips that are missing"),
     Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),
     Command("prompts listen", "app.cli.prompts_listen", "show one clip, and play it"),

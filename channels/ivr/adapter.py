@@ -108,6 +108,7 @@ class IvrAdapter:
                 account=account,
                 recording=came.recording,
                 message_id=_message_id(came.call_id, turned.state.entries, turned.state.digits),
+                reporter=caller,
                 received_at=request.received_at,
                 locale=locale,
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.core.errors import StoreUnavailable
+from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 
 
@@ -26,6 +27,7 @@ class MemoryReports:
     def __init__(self) -> None:
         self.down = False
         self.kept: dict[tuple[bytes, str], KeptReport] = {}
+        self._reporters: dict[tuple[bytes, str], bytes | None] = {}
 
     async def keep(
         self,
@@ -36,6 +38,7 @@ class MemoryReports:
         recording: str = "",
         words: str = "",
         verification_id: VerificationId | None = None,
+        reporter: Caller | None = None,
         at: datetime,
     ) -> None:
         if self.down:
@@ -44,5 +47,13 @@ class MemoryReports:
             channel=channel, account=account, at=at, words=words, verification_id=verification_id
         )
         kept = self.kept.setdefault((message_key, recording), new)
+        self._reporters.setdefault((message_key, recording), None if reporter is None else reporter.token)
         if words:
             self.kept[message_key, recording] = replace(kept, words=words)
+
+    async def erase(self, token: bytes) -> int:
+        """Drop what the caller with ``token`` told; return how many reports that were."""
+        theirs = [name for name, reporter in self._reporters.items() if reporter == token]
+        for name in theirs:
+            del self.kept[name], self._reporters[name]
+        return len(theirs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
 
 
@@ -14,7 +15,8 @@ class Reports(Protocol):
 
     ``message_key`` is that of the verification which was reported about, linked where it was recorded;
     ``verification_id`` names that verification itself. ``recording`` names what was said, at the provider or in a
-    file; ``words`` are what was written, kept sealed. Both are dropped after 90 days. Down: ``StoreUnavailable``.
+    file; ``words`` are what was written, kept sealed. Both are dropped after 90 days, and as soon as ``reporter`` is
+    erased; that there was a report stays. Down: ``StoreUnavailable``.
     """
 
     async def keep(
@@ -26,5 +28,6 @@ class Reports(Protocol):
         recording: str = "",
         words: str = "",
         verification_id: VerificationId | None = None,
+        reporter: Caller | None = None,
         at: datetime,
     ) -> None: ...

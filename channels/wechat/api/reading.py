@@ -116,6 +116,7 @@ class Reading:
             words=words,
             message_id=f"{_name(session)}\nreport\n{occasion}",
             verification_id=about,
+            reporter=session.caller,
             received_at=request.received_at,
             locale=_locale_of(document, request),
         )

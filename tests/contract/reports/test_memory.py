@@ -4,7 +4,7 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.ports.reports import Reports
-from tests.contract.reports.suite import Look, ReportsContract, keeping
+from tests.contract.reports.suite import Erase, Look, ReportsContract, keeping
 from tests.fakes.memory_reports import KeptReport, MemoryReports
 
 
@@ -23,6 +23,10 @@ class TestMemoryReports(ReportsContract):
             return memory.kept.get((key, recording))
 
         return look
+
+    @pytest.fixture
+    def erase(self, memory: MemoryReports) -> Erase:
+        return memory.erase
 
 
 async def test_down_it_is_unavailable() -> None:

@@ -19,7 +19,7 @@ from app.core.model.caller import Caller, CallerKind
 from app.core.model.verdict import VerificationId
 from app.core.model.verification import Draft
 from app.core.ports.reports import Reports
-from tests.contract.reports.suite import ONE, TWO, WORDS, Look, ReportsContract, keeping
+from tests.contract.reports.suite import ONE, REPORTER, TWO, WORDS, Erase, Look, ReportsContract, keeping
 from tests.fakes.clock import START
 from tests.fakes.memory_reports import KeptReport
 
@@ -70,6 +70,20 @@ class TestSqliteReports(ReportsContract):
             return KeptReport(channel=channel, account=account, at=from_micros(at), words=plain.decode())
 
         return look
+
+    @pytest.fixture
+    def erase(self, storage: SqliteStorage) -> Erase:
+        return storage.erase
+
+
+async def test_that_there_was_a_report_stays_when_who_made_it_is_erased(
+    storage: SqliteStorage, reports: Reports, tmp_path: Path
+) -> None:
+    await keeping(reports)(words=WORDS, reporter=REPORTER)
+    assert row(tmp_path, "token") == (REPORTER.token,)
+    assert REPORTER.token is not None
+    await storage.erase(REPORTER.token)
+    assert row(tmp_path, "recording, sealed, token, account") == (None, None, None, "mini-program")
 
 
 async def test_a_report_is_linked_to_the_verification_it_is_about(
