@@ -28,6 +28,18 @@ class ThrottleSettings(Part):
     ip_wrong_per_10_minutes: Count = Field(30, description="Wrong codes in 10 minutes from one address.")
     web_per_hour: Count = Field(20, description="Queries an hour of one browser (cookie and address).")
     web_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one browser.")
+    phone_per_hour: Count = Field(
+        20, description="Queries an hour of one telephone number, by text and by call together."
+    )
+    phone_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one telephone number.")
+    wechat_per_hour: Count = Field(30, description="Queries an hour of one person in WeChat.")
+    wechat_wrong_per_hour: Count = Field(5, description="Wrong codes an hour of one person in WeChat.")
+    proof_of_work: bool = Field(
+        True, description="Whether a browser over a limit may work for its queries instead of waiting."
+    )
+    proof_rounds: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        500, description="Rounds of PBKDF2 in one of the 4096 tries that such work takes on average."
+    )
 
 
 class EngineSettings(Part):
@@ -246,7 +258,7 @@ class WechatSettings(Part):
     )
     domain_check_files: Words = Field(
         (),
-        description="Files the console asks for at the root of the domain, as name.txt=content with commas.",
+        description="Files the console asks for at the root of the domain or in a folder, as q/name.txt=content with commas.",
     )
 
     @property

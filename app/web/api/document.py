@@ -146,11 +146,24 @@ _SCHEMAS: Final[Schema] = {
     "Challenge": record(
         "A proof-of-work challenge (ALTCHA, version 2), for this client alone; it ends after ten minutes.",
         {
-            "parameters": {
-                "type": "object",
-                "description": "PBKDF2 of `nonce` with a counter (4 bytes, big-endian) must begin with `keyPrefix`.",
-                "required": ["algorithm", "cost", "keyLength", "keyPrefix", "nonce", "salt", "data"],
-            },
+            "parameters": record(
+                "PBKDF2 of `nonce`, followed by a counter of 4 bytes (big-endian), must begin with `keyPrefix`.",
+                {
+                    "algorithm": text("Always PBKDF2/SHA-256."),
+                    "cost": {"type": "integer", "description": "Rounds."},
+                    "keyLength": {"type": "integer", "description": "Bytes to derive."},
+                    "keyPrefix": text("Hexadecimal."),
+                    "nonce": text("Hexadecimal."),
+                    "salt": text("Hexadecimal."),
+                    "data": record(
+                        "Whom it is for, and until when.",
+                        {
+                            "for": text("A digest."),
+                            "until": {"type": "integer", "description": "Seconds since 1970, UTC."},
+                        },
+                    ),
+                },
+            ),
             "signature": text("To be returned with the solution, like everything else in here."),
         },
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.adapters.throttle import Limit, MemoryThrottle, with_vouchers
 from app.core.ports.throttle import Throttle
 from app.web.health import Health
 from app.web.server import ServerOptions, WebServer
@@ -45,14 +46,25 @@ class FakeTickets:
 
 @asynccontextmanager
 async def running_site(
-    *, throttle: Throttle | None = None, js_sdk: bool = False
+    *,
+    throttle: Throttle | None = None,
+    limits: Mapping[str, Limit] | None = None,
+    proof_rounds: int = 0,
+    js_sdk: bool = False,
 ) -> AsyncIterator[RunningSite]:
-    """Serve the website and the JSON API until the block ends; with ``js_sdk`` pages are signed for WeChat."""
+    """Serve the website and the JSON API until the block ends; with ``js_sdk`` pages are signed for WeChat.
+
+    ``limits`` hold by the service's own clock, which stands still until a test moves it.
+    """
     port = free_port() if js_sdk else 0
     public_url = f"http://127.0.0.1:{port}" if js_sdk else "http://127.0.0.1"
     service = await start_sample_service(
-        throttle=throttle, public_url=public_url, settings={"web": WebOptions(js_sdk=js_sdk)}
+        throttle=throttle,
+        public_url=public_url,
+        settings={"web": WebOptions(js_sdk=js_sdk, proof_rounds=proof_rounds)},
     )
+    if limits is not None:
+        service = replace(service, throttle=MemoryThrottle(service.clock, with_vouchers(limits)))
     adapters: tuple[ChannelAdapter, ...] = load_channels(("web", "api"), service.context)
     if js_sdk:
         signer = PageSigner(account="official-account", app_id=APP_ID, tickets=FakeTickets())

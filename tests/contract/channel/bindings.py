@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import quote_plus
 
@@ -15,6 +16,7 @@ from channels.base import ChannelAdapter, ChannelContext, InboundRequest
 from channels.turns import RecordOpened, Turn
 from channels.web.api import ApiAdapter
 from channels.web.pages import WebAdapter
+from channels.web.settings import WebOptions
 from channels.wording.reply import Reply
 from tests.contract.channel.fastagi_binding import FastAgiBinding
 from tests.contract.channel.ivr_bindings import TwilioVoiceBinding
@@ -74,6 +76,11 @@ def record_of(verdict: Verdict, *, asked_by_reader: bool = True) -> Record:
     )
 
 
+def with_work(context: ChannelContext) -> ChannelContext:
+    """Return the context of a service that offers work to whoever is over a limit."""
+    return replace(context, settings={**context.settings, "web": WebOptions(proof_rounds=1)})
+
+
 class WebBinding:
     """The website: the form, its nonce and the visitor's cookie."""
 
@@ -82,7 +89,7 @@ class WebBinding:
     _form = "application/x-www-form-urlencoded"
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
-        return WebAdapter(context, nonces=lambda: NONCE, secrets=lambda: COOKIE)
+        return WebAdapter(with_work(context), nonces=lambda: NONCE, secrets=lambda: COOKIE)
 
     def ask(self, text: str, *, message: str = "message-1", locale: str = "zh-CN") -> InboundRequest:
         body = f"code={quote_plus(text)}&nonce={nonce_of(message)}&lang={locale}".encode()
@@ -115,6 +122,7 @@ class WebBinding:
             "/q/{digits}": {"digits": text},
             "/01/{gtin}/21/{digits}": {"gtin": "06901234567892", "digits": text},
             "/r/{result}": {"result": "x" * 22},
+            "/challenge": {},
         }
         return tuple(
             InboundRequest(
@@ -153,7 +161,7 @@ class ApiBinding:
     traits = Traits()
 
     def adapter(self, context: ChannelContext) -> ChannelAdapter:
-        return ApiAdapter(context)
+        return ApiAdapter(with_work(context))
 
     def ask(self, text: str, *, message: str = "message-1", locale: str = "zh-CN") -> InboundRequest:
         return self._post(orjson.dumps({"code": text, "locale": locale}), idempotency_key=message)
@@ -186,7 +194,7 @@ class ApiBinding:
         )
 
     def never_counted(self, text: str) -> tuple[InboundRequest, ...]:
-        return ()
+        return (_request("GET", "/api/v1/challenge", proof_of_work=text),)
 
     def shown(self, adapter: ChannelAdapter, turn: Turn, reply: Reply) -> str:
         body = orjson.loads(adapter.encode(self.ask("1"), turn, reply).body)

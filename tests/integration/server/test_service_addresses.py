@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from altcha import Challenge, Payload, solve_challenge
 
 from app.core.model.verdict import Outcome
 from app.web.api.document import openapi_document, problem_codes
@@ -14,6 +15,7 @@ from app.web.server import ServerOptions
 from channels.problems import BY_KIND, RequestReason
 from channels.registry import load_channels
 from channels.web.refusals import PageReason
+from channels.web.settings import WebOptions
 from channels.wechat.api.refusals import AppReason
 from tests.fakes.open_throttle import ShutThrottle
 from tests.fakes.sample_service import OUTCOME_BATCHES, PUBLIC_URL, SampleService, start_sample_service
@@ -76,7 +78,8 @@ async def test_every_problem_is_as_the_document_says(client: ClientSession, serv
 
 
 async def test_a_throttled_query_is_as_the_document_says() -> None:
-    service = await start_sample_service(throttle=ShutThrottle())
+    work = {"web": WebOptions(proof_rounds=1)}
+    service = await start_sample_service(throttle=ShutThrottle(), settings=work)
     adapters = load_channels(["api"], service.context)
     async with (
         running(adapters, service.pipeline, service.journal) as site,
@@ -84,6 +87,15 @@ async def test_a_throttled_query_is_as_the_document_says() -> None:
     ):
         status, problem = await ask(client, {"code": service.code()})
         assert (status, problem["outcome"], problem["retry_after"]) == (429, "throttled", 90)
+        async with client.get(problem["challenge"]) as response:
+            assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
+            challenge = await response.json()
+            check_against_document(200, response.content_type, challenge, path=problem["challenge"])
+            solution = solve_challenge(Challenge.from_dict(challenge))
+        assert solution is not None
+        payload = Payload(Challenge.from_dict(challenge), solution).to_base64()
+        status, _ = await ask(client, {"code": service.code()}, **{"Proof-Of-Work": payload})
+        assert status == 429  # this throttle admits nobody at all
     await service.engine.close()
 
 
