@@ -116,4 +116,10 @@ def _limits(chosen: ThrottleSettings) -> dict[str, Limit]:
             wrong_window_s=_HOUR_S,
             slow_max_ms=DEFAULT_LIMITS["web"].slow_max_ms,
         ),
+        "phone": _an_hour(chosen.phone_per_hour, chosen.phone_wrong_per_hour),
+        "wechat": _an_hour(chosen.wechat_per_hour, chosen.wechat_wrong_per_hour),
     }
+
+
+def _an_hour(queries: int, wrong: int) -> Limit:
+    return Limit(queries=queries, window_s=_HOUR_S, wrong=wrong, wrong_window_s=_HOUR_S)

@@ -168,8 +168,10 @@ class ChatSite:
 
 
 @asynccontextmanager
-async def served(folder: Folder, platform: WechatPlatform) -> AsyncIterator[ChatSite]:
-    """Run the service until the block ends; one that kills it leaves nothing to stop."""
+async def served(folder: Folder, platform: WechatPlatform, **more: str) -> AsyncIterator[ChatSite]:
+    """Run the service until the block ends; one that kills it leaves nothing to stop. ``more`` are settings by their
+    names in the environment.
+    """
     port = free_port()
     settings = {
         "YANZHEN_CHANNELS": "web,wechat",
@@ -184,6 +186,7 @@ async def served(folder: Folder, platform: WechatPlatform) -> AsyncIterator[Chat
         "YANZHEN_WECHAT__MINI_PROGRAM__APP_SECRET": SECRET,
         "YANZHEN_WECHAT__MINI_PROGRAM__ENCODING_AES_KEY": KEY,
         "YANZHEN_WECHAT__MINI_PROGRAM__RECALL_TEMPLATE": TEMPLATE,
+        **more,
     }
     async with AsyncExitStack() as stack:
         output = stack.enter_context(folder.log.open("ab"))

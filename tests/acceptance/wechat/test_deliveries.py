@@ -150,3 +150,21 @@ async def test_what_is_no_message_is_refused_and_leaves_no_trace(
         for secret in ("oDeliveredShopper", TOKEN, SECRET, KEY, code, "你好", "passwd"):
             assert secret.encode() not in octets, f"{secret} in the {name}"
     assert APP_ID.encode() not in log
+
+
+async def test_a_person_has_the_limit_that_is_set(folder: Folder, platform: WechatPlatform) -> None:
+    before = folder.recorded()
+    texts = []
+    async with served(folder, platform, YANZHEN_THROTTLE__WECHAT_PER_HOUR="2") as site:
+        for number in range(4):
+            code = folder.codes.pop()
+            delivered = await site.text(OFFICIAL, code, openid=openid_of(500), message_id=500 + number)
+            assert delivered.answer is not None
+            texts.append(delivered.answer.text)
+        other = await site.text(OFFICIAL, folder.codes.pop(), openid=openid_of(501), message_id=600)
+    assert ["首次" in text for text in texts] == [True, True, False, False]
+    assert texts[2], "told politely"
+    assert texts[3] == "", "once"
+    assert other.answer is not None
+    assert "首次" in other.answer.text
+    assert folder.recorded() == before + 3
