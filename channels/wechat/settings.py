@@ -31,10 +31,10 @@ class Mode(StrEnum):
 class Account:
     """One account. ``name`` is the account in recorded facts, and the name of its sender.
 
-    ``tokens`` and ``aes_keys`` are one, or two while they change; the first writes. ``aes_keys`` are the 43 characters
-    of the console. ``brands`` are those the account may answer for, None for all. ``card``: answers about a product
-    with a picture come as a card. ``recall_template`` is the subscribe message's template, "" where recalls cannot be
-    told.
+    ``tokens`` and ``aes_keys`` are one, or two while they change: either opens a message, and its answer is closed by
+    what opened it. ``aes_keys`` are the 43 characters of the console. ``brands`` are those the account may answer for,
+    None for all. ``card``: answers about a product with a picture come as a card. ``recall_template`` is the subscribe
+    message's template, "" where recalls cannot be told.
     """
 
     name: str
