@@ -1,7 +1,7 @@
 """The one way to Redis: whatever waits shares a round trip, and after a failure nobody waits until it is back.
 
 No request ever connects or probes: a task of its own does, with growing pauses. So a Redis that is down, silent, slow
-or flapping costs the queries under way one answer's time (100 ms) and all others nothing.
+or flapping costs the queries under way one answer's time (150 ms) and all others nothing.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class RedisPatience:
     ``longest_pause_s``, and are short again once it held for ``settled_s``.
     """
 
-    answer_s: float = 0.1
-    slow_s: float = 0.04
-    slow_in_a_row: int = 3
+    answer_s: float = 0.15
+    slow_s: float = 0.06
+    slow_in_a_row: int = 5
     connect_s: float = 0.5
     pause_s: float = 0.05
     longest_pause_s: float = 0.5
@@ -116,17 +116,13 @@ class RedisConnection:
         self._pause_s = self._patience.pause_s
         self._up_since = self._lost_at = 0.0
         self._told_lost = False
+        self.sharded: Final = address.form is RedisForm.CLUSTER  # the keys of one script must share a slot
         self.tallies = RedisTallies()
 
     @property
     def up(self) -> bool:
         """Whether calls go to Redis now."""
         return self._client is not None
-
-    @property
-    def sharded(self) -> bool:
-        """Whether the keys of one script must share a slot."""
-        return self._address.form is RedisForm.CLUSTER
 
     async def start(self) -> None:
         """Try to connect once; if that fails, go on trying beside the service."""

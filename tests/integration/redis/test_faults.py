@@ -149,7 +149,7 @@ async def test_silent_slow_or_cut_under_load(
 async def test_a_little_slow_each_time_is_away_as_well(connect: Connect, empty_server: RedisServer) -> None:
     async with relay_to(empty_server.port) as relay:
         connection = await connect(f"redis://127.0.0.1:{relay.port}", IMPATIENT)
-        relay.delay_s = 0.06
+        relay.delay_s = 0.1
         relay.fault = Fault.SLOW
         await becomes(connection, up=False)
         relay.fault = Fault.NONE
