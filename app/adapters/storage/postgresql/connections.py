@@ -83,6 +83,27 @@ async def connect(url: str) -> Connection:
     return connection
 
 
+@contextmanager
+def acknowledged(connection: Connection, what: str) -> Iterator[None]:
+    """Raise ``StoreUnavailable`` where the server warned of a commit: it says in a warning alone, and reports success
+    besides, that no standby confirmed what it was to wait for.
+    """
+    warnings: list[str] = []
+
+    def note(_connection: object, message: Any) -> None:  # noqa: ANN401 - the driver's own type
+        if getattr(message, "severity_en", None) == "WARNING":
+            warnings.append(str(message))
+
+    connection.add_log_listener(note)
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            connection.remove_log_listener(note)
+    if warnings:
+        raise StoreUnavailable(f"{what} failed: {warnings[0]}. Check the standby servers.")
+
+
 class Connections:
     """A few connections for reads and small writes of one event loop, beside the one that records."""
 
@@ -155,11 +176,14 @@ class Connections:
 
     async def _lend(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self.connection(what) as connection:
-            return await work(connection)
+            with acknowledged(connection, what):
+                return await work(connection)
 
     async def _transact(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self.transaction(what) as connection:
-            return await work(connection)
+        async with self.connection(what) as connection:
+            with acknowledged(connection, what):
+                async with connection.transaction():
+                    return await work(connection)
 
 
 async def finish(task: asyncio.Task[T]) -> T:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
-from app.adapters.storage.postgresql.connections import as_store_errors, connect, finish
+from app.adapters.storage.postgresql.connections import acknowledged, as_store_errors, connect, finish
 from app.adapters.storage.postgresql.driver import Connection
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
 
@@ -30,9 +30,7 @@ class Recorder:
     def __init__(self, url: str, connection: Connection) -> None:
         self._url = url
         self._connection: Connection | None = connection
-        connection.add_log_listener(self._note)
         self._one_at_a_time = asyncio.Lock()
-        self._warning = ""
         self._pause_s = 0.0
         self._not_before_s = 0.0
         self._closed = False
@@ -76,9 +74,11 @@ class Recorder:
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await self._connected()
-        self._warning = ""
         try:
-            result = await work(connection)
+            with acknowledged(connection, "Recording"):
+                return await work(connection)
+        except YanzhenError:
+            raise
         except asyncpg.PostgresError as error:
             if error.sqlstate == _CATALOGUE_CHANGED:
                 raise CatalogueChanged from None
@@ -88,10 +88,6 @@ class Recorder:
             connection.terminate()
             self._connection = None
             raise
-        if self._warning:
-            # a commit that did not reach its standby says so in a warning alone
-            raise StoreUnavailable(f"Recording failed: {self._warning}. Check the standby servers.")
-        return result
 
     async def _connected(self) -> Connection:
         connection = self._connection
@@ -106,10 +102,5 @@ class Recorder:
             self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._not_before_s = loop.time() + self._pause_s
             raise StoreUnavailable(str(error)) from error
-        connection.add_log_listener(self._note)
         self._connection, self._pause_s, self._not_before_s = connection, 0.0, 0.0
         return connection
-
-    def _note(self, _connection: Any, message: Any) -> None:  # noqa: ANN401 - the driver's own types
-        if getattr(message, "severity_en", None) == "WARNING":
-            self._warning = str(message)

@@ -129,11 +129,13 @@ CREATE TABLE caller (
 );
 CREATE INDEX caller_at ON caller (at);
 
--- A message and the fact it became. What of the verdict is not in the record (names, wording) stands in constants.
+-- A message and the fact it became, with what leads to that without a search: its serial (its shard) and its time (its
+-- month). What of the verdict is not in the record (names, wording) stands in constants.
 CREATE TABLE message (
     key bytea PRIMARY KEY,
     at bigint NOT NULL,
     fact bigint NOT NULL,
+    fact_serial bigint NOT NULL,
     fact_at bigint NOT NULL,
     constants bytea NOT NULL
 );
@@ -150,7 +152,8 @@ SELECT
     CASE
         WHEN v.own_ordinal > 1 AND v.caller = h.first_caller THEN h.first_at
         WHEN v.own_ordinal > 1 THEN o.first_at
-    END AS own_first_at
+    END AS own_first_at,
+    v.serial AS shard
 FROM verification AS v
 LEFT JOIN label_history AS h ON h.serial = v.serial AND v.ordinal IS NOT NULL
 LEFT JOIN label_caller AS o ON o.serial = v.serial AND o.caller = v.caller AND v.own_ordinal > 1;
@@ -162,7 +165,7 @@ CREATE FUNCTION stored_answers(keys bytea[]) RETURNS TABLE (
 ) LANGUAGE sql STABLE SET enable_nestloop = on AS $$
     SELECT NULL::bigint, m.key, t.id, t.at, t.outcome, t.reasons, t.policy, t.ordinal, t.own_ordinal, t.first_at,
         t.first_channel, t.first_place, t.first_own, t.own_first_at, m.constants
-    FROM message AS m JOIN told AS t ON t.id = m.fact AND t.at = m.fact_at
+    FROM message AS m JOIN told AS t ON t.shard = m.fact_serial AND t.id = m.fact AND t.at = m.fact_at
     WHERE m.key = ANY (keys)
 $$;
 
@@ -194,9 +197,10 @@ BEGIN
     END IF;
     SELECT array_agg(DISTINCT k.draft) INTO known
     FROM unnest(k_key, k_draft) AS k (key, draft) JOIN unnest(stale) AS s (key) ON s.key = k.key;
-    UPDATE message AS m SET fact = s.fact, fact_at = s.fact_at, constants = s.constants
+    UPDATE message AS m
+    SET fact = s.fact, fact_serial = s.fact_serial, fact_at = s.fact_at, constants = s.constants
     FROM (
-        SELECT DISTINCT ON (k.draft) k.draft, t.fact, t.fact_at, t.constants
+        SELECT DISTINCT ON (k.draft) k.draft, t.fact, t.fact_serial, t.fact_at, t.constants
         FROM unnest(k_key, k_draft) WITH ORDINALITY AS k (key, draft, place)
         JOIN unnest(stale) AS u (key) ON u.key = k.key
         JOIN message AS t ON t.key = k.key
@@ -207,7 +211,7 @@ BEGIN
     RETURN known;
 END $$;
 
--- One batch of verifications in one round trip (docs/decisions/0006-recording-on-postgresql.md). Locks are taken in one
+-- One batch of verifications in one round trip (docs/decisions/0007-recording-on-postgresql.md). Locks are taken in one
 -- order everywhere: the catalogue, message keys by key, callers by token, labels by serial. The arrays p_ hold a
 -- draft each in the order of arrival, c_ a caller each, k_ a message key each. Rows come back for every new fact (with
 -- draft) and for every key of a known message (with key). Later versions get another name, because old processes call
@@ -250,8 +254,9 @@ BEGIN
 
     IF cardinality(k_key) > 0 THEN
         WITH claimed AS (
-            INSERT INTO message AS m (key, at, fact, fact_at, constants)
-            SELECT k.key, p_at[k.draft], ids[k.draft], p_at[k.draft], k.constants
+            INSERT INTO message AS m (key, at, fact, fact_serial, fact_at, constants)
+            SELECT k.key, p_at[k.draft], ids[k.draft], coalesce(p_serial[k.draft], -ids[k.draft]), p_at[k.draft],
+                k.constants
             FROM unnest(k_key, k_draft, k_constants) AS k (key, draft, constants)
             ORDER BY k.key
             ON CONFLICT (key) DO NOTHING
