@@ -14,6 +14,7 @@ from typing import Final
 from app.adapters.bursts import Burst, WrongCodeBursts
 from app.adapters.clock import SystemClock
 from app.adapters.label_values import OTHER, LabelValues
+from app.adapters.neighbourhoods import Closeness, Neighbourhoods
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
 from app.core.ports.clock import Clock
@@ -54,6 +55,7 @@ class Tallies:
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, outcome)
     duplicates: Counter[str] = field(default_factory=Counter)
     wrong_codes: Counter[str] = field(default_factory=Counter)
+    neighbourhoods: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(Closeness, 0)))
     queue_rejects: Counter[str] = field(default_factory=Counter)
     answer_ms: dict[str, Histogram] = field(default_factory=dict)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, reason)
@@ -98,6 +100,7 @@ class ServiceJournal:
         self._logs = logs
         self._clock = clock or SystemClock()
         self._bursts = WrongCodeBursts(self._clock.monotonic_s())
+        self._neighbourhoods = Neighbourhoods()
         self._log: Logger = logs.logger("journal")
         self._put = logs.writer.put
         self._lines = logs.level <= _INFO
@@ -153,11 +156,17 @@ class ServiceJournal:
         outcome = answer.verdict.outcome.value
         with self._lock:
             onset = self._count(answer, outcome)
+            close = () if answer.duplicate else self._count_neighbours(answer)
         line = self._logs.render(self._facts(answer, outcome)) if self._lines else None
-        if onset is None or not self._warnings:
+        if not (onset or close) or not self._warnings:
             return line
         # rendered here and not logged: this is the log's own thread, which must not feed itself
-        return (line or b"") + self._logs.render(self._burst_facts(answer, onset))
+        lines = line or b""
+        if onset is not None:
+            lines += self._logs.render(self._burst_facts(answer, onset))
+        for closeness in close:
+            lines += self._logs.render(self._neighbourhood_facts(answer, closeness))
+        return lines
 
     def bursts(self) -> dict[str, Burst]:
         """Return how the wrong codes of each channel stand against their baseline now."""
@@ -181,6 +190,17 @@ class ServiceJournal:
             histogram = tallies.answer_ms[channel] = Histogram(ANSWER_BUCKETS_MS)
         histogram.note(answer.took_ms)
         return onset
+
+    def _count_neighbours(self, answer: _Answer) -> tuple[Closeness, ...]:
+        """Remember a label's code, or hold a wrong one against those near it; return what begins with it."""
+        digits, verdict = answer.request.code.digits, answer.verdict
+        if verdict.ordinal is not None:
+            self._neighbourhoods.note_label(digits)
+        if verdict.outcome is not Outcome.NOT_FOUND:
+            return ()
+        close = self._neighbourhoods.note_wrong(digits, self._clock.monotonic_s())
+        self._tallies.neighbourhoods.update(close)
+        return close
 
     def _facts(self, answer: _Answer, outcome: str) -> dict[str, object]:
         """Return the facts of one line. The texts are ours, masked or digits, never what a stranger wrote."""
@@ -211,4 +231,15 @@ class ServiceJournal:
             "recent": onset.recent,
             "baseline": round(onset.baseline, 1),
             "remedy": "See who asks: somebody guesses codes, or copies are about. It is told once a burst.",
+        }
+
+    def _neighbourhood_facts(self, answer: _Answer, closeness: Closeness) -> dict[str, object]:
+        return {
+            "at": self._clock.now(),
+            "level": "warning",
+            "event": "neighbourhood_burst",
+            "kind": closeness.value,
+            "channel": answer.request.channel,
+            "code": answer.request.code.masked(),
+            "remedy": "Several codes close to one label's were tried: somebody makes codes up from a real one.",
         }

@@ -62,6 +62,12 @@ class JournalCollector(Collector):
         for channel, found in sorted(self._journal.bursts().items()):
             burst.add_metric([channel], int(found.on))
         yield burst
+        yield _counter(
+            "yanzhen_neighbourhood_bursts",
+            "Times that several wrong codes lay close together.",
+            ("kind",),
+            {(kind,): n for kind, n in dict(tallies.neighbourhoods).items()},
+        )
         failures = {(event,): n for event, n in dict(tallies.failures).items()}
         yield _counter("yanzhen_failures", "Unexpected failures, by event.", ("event",), failures)
         yield _counter(
