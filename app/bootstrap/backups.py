@@ -21,7 +21,7 @@ from app.adapters.storage.backups import (
     unseal,
 )
 from app.bootstrap.requirements import require_database, require_fit
-from app.core.errors import BackupInvalid, KeyFileInvalid, KeyMissing, RuleBroken
+from app.core.errors import BackupInvalid, KeyFileInvalid, KeyMissing
 from app.core.model.catalogue import Catalogue
 from app.issuing.key_file import KeyFile
 from app.settings import Settings
@@ -106,15 +106,15 @@ def restore(settings: Settings, file: Path, *, verify: bool, keep: bool) -> Rest
 
 def _backups(settings: Settings, *, must_exist: bool = True) -> StoreBackups:
     """Return the backups of the store that the settings name."""
+    path = settings.database_path
+    if path is None:
+        from app.adapters.storage.postgresql.backups import PostgresqlBackups
+
+        return PostgresqlBackups(settings.database_url.get_secret_value())
     from app.adapters.storage.sqlite.backups import SqliteBackups
 
     if must_exist:
         require_database(settings)
-    path = settings.database_path
-    if path is None:
-        raise RuleBroken(
-            "This command copies a SQLite file. Back a PostgreSQL server up with its own tools; see docs/operations.md."
-        )
     return SqliteBackups(path)
 
 

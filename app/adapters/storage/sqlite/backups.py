@@ -17,7 +17,7 @@ from app.adapters.storage.backups import (
     as_file_errors,
     publish,
 )
-from app.adapters.storage.record_checks import ORDINALS, counts_check, ordinals_check
+from app.adapters.storage.record_checks import ORDINALS, counts_check, ordinals_check, states_check
 from app.adapters.storage.sqlite.database import as_store_errors, open_connection, require_current_schema
 from app.core.errors import BackupInvalid, FileUnwritable, RuleBroken
 
@@ -97,7 +97,7 @@ def _inspect(copy: Path, expected: Census, thorough: bool) -> Inspection:  # noq
         if checks[-1].ok and thorough:
             checks.append(counts_check(_census(connection), expected))
             checks.append(ordinals_check(connection.execute(ORDINALS).fetchall()))
-            checks.append(_states(connection))
+            checks.append(states_check(connection.execute(_STATES).fetchall()))
         keys = dict(connection.execute("SELECT name, value FROM key_check"))
     return Inspection(checks=tuple(checks), key_checks=keys)
 
@@ -110,12 +110,6 @@ def _soundness(connection: sqlite3.Connection, *, thorough: bool) -> Check:
             f"a row of {row[0]} refers to nothing" for row in connection.execute("PRAGMA foreign_key_check")
         ][:5]
     return Check(name="soundness", ok=not problems, text="; ".join(problems) or f"{name} passed")
-
-
-def _states(connection: sqlite3.Connection) -> Check:
-    wrong = [str(row[0]) for row in connection.execute(_STATES)]
-    text = f"disagree with the record for the labels {', '.join(wrong)}" if wrong else "agree with the record"
-    return Check(name="states", ok=not wrong, text=text)
 
 
 def _census(connection: sqlite3.Connection) -> Census:
