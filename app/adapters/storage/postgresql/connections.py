@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from app.adapters.storage.postgresql.addresses import connect_to_primary
 from app.adapters.storage.postgresql.driver import Connection, Pool
 from app.core.errors import SettingsInvalid, StoreUnavailable
 
@@ -52,28 +52,13 @@ def as_store_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def require_address(url: str) -> None:
-    """Raise ``SettingsInvalid`` for what is no address of a PostgreSQL database. Says nothing of what stands in it."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for what is no number
-    except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise SettingsInvalid(
-            "The database address must be postgresql://user:password@host:port/database or"
-            " postgresql:///database?host=/socket/directory; special characters in a password are percent-encoded."
-        )
-
-
 async def connect(url: str) -> Connection:
     """Open one connection whose commits are durable.
 
     Raises ``StoreUnavailable`` without a primary server, ``SettingsInvalid`` where the server promises less.
     """
-    require_address(url)
     with as_store_errors("Connecting to the database"):
-        connection: Connection = await asyncpg.connect(url, **_options())
+        connection = await connect_to_primary(url, **_options())
     try:
         with as_store_errors("Connecting to the database"):
             await _settle(connection)
@@ -116,7 +101,13 @@ class Connections:
         """Open a pool of up to ``most`` connections. Errors as :func:`connect`."""
         with as_store_errors("Connecting to the database"):
             pool: Pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=most, init=_settle, reset=_keep_as_it_is, **_options()
+                url,
+                min_size=1,
+                max_size=most,
+                connect=connect_to_primary,
+                init=_settle,
+                reset=_keep_as_it_is,
+                **_options(),
             )
         return Connections(pool)
 
