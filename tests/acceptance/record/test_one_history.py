@@ -10,23 +10,14 @@ import sqlite3
 import subprocess
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 
 import pytest
 
 from tests.acceptance.record.conftest import Site, stop
 from tests.conftest import Budget
+from tests.contract.store.history import Event, disorder
 
 CODES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One query as its asker saw it."""
-
-    ordinal: int
-    started_ns: int
-    ended_ns: int
 
 
 async def _read_all(processes: Iterable[subprocess.Popen[str]], by_code: dict[int, list[Event]]) -> int:
@@ -38,16 +29,6 @@ async def _read_all(processes: Iterable[subprocess.Popen[str]], by_code: dict[in
         place, ordinal, started, ended = line.split()[:4]
         by_code.setdefault(int(place), []).append(Event(int(ordinal), int(started), int(ended)))
     return len(lines)
-
-
-def disorder(events: Iterable[Event]) -> list[Event]:
-    """Return the events whose answer had come before one of a lower ordinal was even asked."""
-    latest_start, wrong = 0, []
-    for event in sorted(events, key=lambda event: event.ordinal):
-        if event.ended_ns < latest_start:
-            wrong.append(event)
-        latest_start = max(latest_start, event.started_ns)
-    return wrong
 
 
 @pytest.mark.alone

@@ -1,0 +1,117 @@
+"""Shoppers on every channel who ask machines at random, ask again where no answer came, and remember what they heard."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import aiohttp
+
+from tests.acceptance.many_machines.fleet import Fleet
+from tests.acceptance.many_machines.lines import Line, Query, Said, WrongAnswer, all_lines
+from tests.contract.store.history import Answer
+
+SHOPPERS: Final = 12
+_CHANNELS: Final = ("api", "api", "api", "sms", "hotline", "wechat")
+_REPLAYED: Final = 0.05
+_MOST_TRIES: Final = 3000
+_PAUSE_S: Final = 0.2
+_PROVIDER_S: Final = 15.0  # after which the most patient of the providers hangs up
+
+
+@dataclass(slots=True, kw_only=True)
+class Crowd:
+    """``few`` of the fleet's labels are asked about. ``took_s`` holds the seconds of the slowest answer by channel."""
+
+    fleet: Fleet
+    few: int
+    dice: random.Random
+    answers: list[Answer] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    put_off: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+    asked: int = 0
+    took_s: dict[str, float] = field(default_factory=dict)
+    unavailable_at_ns: list[int] = field(default_factory=list)
+    _lines: dict[str, Line] = field(init=False)
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._lines = all_lines(self.fleet.sentences)
+
+    async def come(self) -> None:
+        """Ask until :meth:`go_home` and everybody got the answer to the last question."""
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=_PROVIDER_S)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            asyncio.TaskGroup() as everybody,
+        ):
+            for _ in range(SHOPPERS):
+                everybody.create_task(self._shop(session))
+
+    def go_home(self) -> None:
+        self._enough.set()
+
+    async def hear(self, more: int) -> None:
+        """Return once so many further queries were answered."""
+        wanted = len(self.answers) + more
+        while len(self.answers) < wanted:
+            self._more.clear()
+            await self._more.wait()
+
+    async def _shop(self, session: aiohttp.ClientSession) -> None:
+        while not self._enough.is_set():
+            label, code = self.fleet.codes[self.dice.randrange(self.few)]
+            query = Query(number=self.asked, code=code, sent_at=datetime.now(UTC))
+            self.asked += 1
+            channel = self.dice.choice(_CHANNELS)
+            started_ns = time.monotonic_ns()
+            times = 2 if self.dice.random() < _REPLAYED else 1
+            for _ in range(times):
+                said = await self._insist(session, channel, query)
+                answer = Answer(
+                    label=label,
+                    message=query.number,
+                    ordinal=said.ordinal,
+                    told_first=said.first,
+                    started_ns=started_ns,
+                    ended_ns=time.monotonic_ns(),
+                )
+                self.answers.append(answer)
+                self.told[channel] += 1
+            self._more.set()
+
+    async def _insist(self, session: aiohttp.ClientSession, channel: str, query: Query) -> Said:
+        """Bring one message again and again, as providers and people do, to whichever machine."""
+        line = self._lines[channel]
+        for _ in range(_MOST_TRIES):
+            machine = self.dice.choice(self.fleet.machines)
+            begun = time.monotonic()
+            try:
+                said = await line(session, machine.url, query)
+            except (aiohttp.ClientError, ConnectionError):
+                self.unanswered += 1
+            else:
+                took_s = time.monotonic() - begun
+                self.took_s[channel] = max(self.took_s.get(channel, 0.0), took_s)
+                if said is not None:
+                    return said
+                self.put_off[channel] += 1
+                self.unavailable_at_ns.append(time.monotonic_ns())
+            await self._pause()
+        raise WrongAnswer(f"{channel}: {_MOST_TRIES} tries and no answer\n{self.fleet.logs()[-3000:]}")
+
+    async def _pause(self) -> None:
+        """Wait for something to change, but not long."""
+        try:
+            async with asyncio.timeout(_PAUSE_S):
+                await self.fleet.changed.wait()
+        except TimeoutError:
+            return

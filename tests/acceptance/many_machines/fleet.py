@@ -1,0 +1,243 @@
+"""Several servers on one PostgreSQL and one Redis, each a process on a port of its own, any of which may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import signal
+import subprocess
+import sys
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from app.bootstrap.speech import clip_library
+from app.core.model.verdict import Outcome
+from app.settings import load_settings
+from app.speech.library import SpokenName
+from app.speech.spoken import Phrase
+from tests.acceptance.cli.shell import ROOT, Server, Shell, free_port
+from tests.contract.store.history import Recorded
+
+KANNEL_SECRET: Final = "path-secret-of-the-fleet"
+TWILIO_TOKEN: Final = "token-of-the-hotline-of-the-fleet"
+WECHAT_TOKEN: Final = "token-of-the-chat-of-the-fleet"
+WECHAT_APP_ID: Final = "wx0123456789abcdef"
+WECHAT_KEY: Final = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+PUBLIC_URL: Final = "https://verify.example"
+NAMES: Final = ("青禾", "奶粉")
+_STOP_S: Final = 30
+_FACTS: Final = "SELECT serial, ordinal, outcome FROM verification WHERE ordinal IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class FleetShell(Shell):
+    """`yanzhen` with every channel set up, on servers that many processes share."""
+
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return (
+            os.environ
+            | {
+                "YANZHEN_DATA_DIR": str(self.folder),
+                "YANZHEN_PUBLIC_URL": PUBLIC_URL,
+                "YANZHEN_LOG_FORMAT": "json",
+                "YANZHEN_LOG_LEVEL": "warning",
+                "YANZHEN_THROTTLE__IP_PER_MINUTE": "1000000",
+                "YANZHEN_SMS__PER_DAY": "1000000",
+                "YANZHEN_SMS__KANNEL__SECRET": KANNEL_SECRET,
+                "YANZHEN_IVR__TWILIO__AUTH_TOKENS": TWILIO_TOKEN,
+                "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__TOKEN": WECHAT_TOKEN,
+                "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__APP_ID": WECHAT_APP_ID,
+                "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__ENCODING_AES_KEY": WECHAT_KEY,
+            }
+            | self.services
+        )
+
+
+@dataclass
+class Machine:
+    """One server process, on the same port for life; its log is kept over all of its lives."""
+
+    shell: FleetShell
+    name: str
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.shell.folder / f"{self.name}.log"
+
+    def begin(self) -> None:
+        """Start it; it answers a second later."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve", "--port", str(self.port)],
+                cwd=ROOT,
+                env=self.shell.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_it_answers(self) -> None:
+        assert self.process is not None
+        Server(process=self.process, url=self.url, log=self.log).wait_until_it_answers()
+
+    def kill(self) -> None:
+        """End it as a loss of power would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(_STOP_S)
+            self.process = None
+
+    def stop(self) -> None:
+        """End it in good order; its exit code must be 0."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_S)
+            raise
+        assert code == 0, self.log.read_text()[-3000:]
+
+
+@dataclass
+class Fleet:
+    """The machines, the serials and codes of one activated batch, and what the hotline's clips say, by their names.
+
+    ``changed`` is set whenever something was started again.
+    """
+
+    shell: FleetShell
+    machines: list[Machine]
+    codes: list[tuple[int, str]]
+    sentences: Mapping[str, str]
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def start(self) -> None:
+        for machine in self.machines:
+            machine.begin()
+        for machine in self.machines:
+            machine.wait_until_it_answers()
+
+    def stop(self) -> None:
+        for machine in self.machines:
+            machine.stop()
+
+    def kill(self) -> None:
+        for machine in self.machines:
+            machine.kill()
+
+    async def restart(self, stop: Callable[[], None], start: Callable[[], None]) -> None:
+        """Take something away and bring it back, while everybody goes on asking."""
+        await asyncio.to_thread(stop)
+        await asyncio.to_thread(start)
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake whoever waits for a change."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def bring_back(self, machine: Machine) -> Callable[[], None]:
+        def start() -> None:
+            machine.begin()
+            machine.wait_until_it_answers()
+
+        return start
+
+    def logs(self) -> str:
+        return "".join(machine.log.read_text() for machine in self.machines if machine.log.exists())
+
+
+@contextmanager
+def fleet(folder: Path, services: Mapping[str, str], *, machines: int, labels: int) -> Iterator[Fleet]:
+    """Prepare a batch by the command line and yield machines that are not started yet; no limits on callers' numbers.
+
+    ``services`` are the settings that name the database and what else is shared.
+    """
+    shell = FleetShell(folder, services=services)
+    with _environment(shell.environment):
+        shell.run("init")
+        brand = shell.json("brand", "add", "--name", NAMES[0])["id"]
+        product = shell.json(
+            "product", "add", "--brand", brand, "--name", NAMES[1], "--thresholds", "1,10000000"
+        )["id"]
+        batch = shell.json("batch", "issue", "--product", product, "--quantity", labels)["id"]
+        shell.run("batch", "activate", batch)
+        path = folder / "labels.csv"
+        shell.run("batch", "export", batch, "--out", path)
+    with path.open(newline="") as file:
+        codes = [(int(row["serial"]), row["code"]) for row in csv.DictReader(file)]
+    made = Fleet(
+        shell=shell,
+        machines=[Machine(shell, f"machine-{number}") for number in range(machines)],
+        codes=codes,
+        sentences=_lay_clips(folder),
+    )
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+async def recorded(url: str) -> list[Recorded]:
+    """Return every fact with an ordinal, read past the product's own code."""
+    connection: Any = await asyncpg.connect(url, target_session_attrs="read-write")
+    try:
+        rows = await connection.fetch(_FACTS)
+    finally:
+        await connection.close()
+    return [
+        Recorded(label=serial, ordinal=ordinal, is_first=outcome == Outcome.FIRST)
+        for serial, ordinal, outcome in rows
+    ]
+
+
+def _lay_clips(folder: Path) -> dict[str, str]:
+    """Put a moment of silence where each clip belongs, so that nothing is rendered beside a test of something else.
+
+    Returns the sentence that each of them stands for.
+    """
+    library = clip_library(load_settings(flags={"data_dir": str(folder)}))
+    library.set_names(SpokenName(text=text) for text in NAMES)
+    library.folder.mkdir(exist_ok=True)
+    sentences = {}
+    for entry in library.entries():
+        item = entry.item
+        said = library.sentence(item.key, entry.locale) if isinstance(item, Phrase) else item.text
+        sentences[entry.order.path.stem] = said
+        with wave.open(str(entry.order.path), "wb") as clip:
+            clip.setnchannels(1)
+            clip.setsampwidth(2)
+            clip.setframerate(8000)
+            clip.writeframes(bytes(320))
+    return sentences
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set the variables for commands that run in this process."""
+    before = dict(os.environ)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
