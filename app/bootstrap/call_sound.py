@@ -36,10 +36,6 @@ class CallSound:
         """Add a clip as :meth:`read_clip` returns it."""
         self._samples.extend(samples)
 
-    def add_silence(self, length_ms: int) -> None:
-        """Add a pause."""
-        self._samples.extend([0] * (length_ms * RATE_HZ // 1000))
-
     def add_tone(self) -> None:
         """Add a short tone, for words of a voice that is not here."""
         count = _TONE_MS * RATE_HZ // 1000

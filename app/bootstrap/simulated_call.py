@@ -20,6 +20,7 @@ from app.core.errors import NotAuthentic, RuleBroken, StoreUnavailable, Undecoda
 from app.core.model.value import value
 from app.core.ports.http_calls import HttpAnswer, HttpCall
 from app.settings import Settings
+from app.speech.silence import find_silence_ms
 from channels.ivr.settings import TwilioVoiceOptions
 from channels.ivr.twilio import documents as twiml
 from channels.ivr.twilio.simulate import new_call_sid, signed_webhook
@@ -162,7 +163,7 @@ class SimulatedCall:
                     return self._path(verb.url), {}
                 case twiml.Hangup():
                     return None
-                case twiml.Say() | twiml.Play() | twiml.Pause():
+                case twiml.Say() | twiml.Play():
                     await self._listen(verb)
                 case _:
                     assert_never(verb)
@@ -187,14 +188,14 @@ class SimulatedCall:
         match sound:
             case twiml.Play():
                 sha = sound.url.rpartition("/")[2].removesuffix(".wav")
-                self._transcript.add(self._words.get(sha) or Words(text=f"[clip {sha}]"))
+                if find_silence_ms(sha) is None:
+                    self._transcript.add(self._words.get(sha) or Words(text=f"[clip {sha}]"))
+                else:
+                    self._transcript.add_pause()
                 self.sound.add_clip(await self._clip(self._path(sound.url)))
             case twiml.Say():
                 self._transcript.add(Words(text=f"[{sound.text}]", opens=ends_sentence(sound.text)))
                 self.sound.add_tone()
-            case twiml.Pause():
-                self._transcript.add_pause()
-                self.sound.add_silence(sound.length_s * 1000)
 
     async def _clip(self, path: str) -> array[int]:
         if path not in self._clips:

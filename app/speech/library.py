@@ -19,12 +19,13 @@ from app.core.model.value import value
 from app.speech.catalogue import PromptBook, name_reading, voice_of
 from app.speech.held_sounds import HeldSounds
 from app.speech.ports import ClipFailed, ClipMade, ClipOrder, Synthesiser
+from app.speech.silence import find_silence_ms, silence_sha, silence_sound
 from app.speech.sound import NotTelephoneSound, read_duration_ms
 from app.speech.spoken import Name, Pause, Phrase, Spoken
 
 CLIPS: Final = "clips"
 SUFFIX: Final = ".wav"
-_FORMAT: Final = "pcm16-8000-mono-2"  # one more with every change of how clips are cut and levelled
+_FORMAT: Final = "pcm16-8000-mono-3"  # one more with every change of how clips are cut and levelled
 _OURS: Final = frozenset({SUFFIX, ".spoken", ".cut"})  # the last two while a clip is being made
 _DIGEST_CHARS: Final = 32
 _MOST_WANTED: Final = 10_000
@@ -102,20 +103,27 @@ class ClipLibrary:
         return self._by_sha.get(sha)
 
     def sound(self, sha: str) -> bytes | None:
-        """Return the file of :meth:`find_file`, None also where it is gone.
+        """Return the file of :meth:`find_file` or :meth:`silence`, None also where it is gone.
 
         Prompts are held in memory, and names up to 32 MiB; beyond them a name's small file is read, and then held.
         """
         held = self._sounds.get(sha) or self._name_sounds.find(sha)
         clip = self._by_sha.get(sha)
-        if held is not None or clip is None:
+        if held is not None:
             return held
+        if clip is None:
+            length_ms = find_silence_ms(sha)
+            return None if length_ms is None else silence_sound(length_ms)
         try:
             sound = clip.path.read_bytes()
         except OSError:
             return None
         self._name_sounds.keep(sha, sound)
         return sound
+
+    def silence(self, pause_ms: int) -> str:
+        """Return the name of a clip that is silent as long as a pause, to ten milliseconds and at most two seconds."""
+        return silence_sha(pause_ms)
 
     def switch_name(self, item: Phrase | Name, locale: str) -> str | None:
         """Return the name under which `prompts export` lays the clip down for a telephone switch, without ending.

@@ -17,7 +17,7 @@ LARGEST: Final = 99_999_999
 WHOLE_COUNTS: Final = range(1, 21)
 WHOLE_POSITIONS: Final = range(1, 25)
 WHOLE_YEARS: Final = range(2025, 2041)
-GROUP_PAUSE: Final = Pause(ms=350)
+GROUP_PAUSE: Final = Pause(ms=250)
 _GROUP: Final = 4
 _TELEPHONE_BREAK: Final = re.compile(r"[^0-9+]+")
 # The mainland's own numbers, without the country code: service numbers (400, 800), mobiles, and short ones such as

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import wave
@@ -67,14 +68,21 @@ def mu_law(samples: array[int]) -> bytes:
 
 def write_wav(path: Path, samples: array[int]) -> None:
     """Write PCM WAV, 8 kHz, mono, 16 bit."""
+    path.write_bytes(wav(samples))
+
+
+def wav(samples: array[int]) -> bytes:
+    """Return samples as a file: PCM WAV, 8 kHz, mono, 16 bit."""
     data = array("h", samples)
     if struct.pack("=h", 1) != struct.pack("<h", 1):
         data.byteswap()
-    with wave.open(str(path), "wb") as file:
+    written = io.BytesIO()
+    with wave.open(written, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(data.tobytes())
+    return written.getvalue()
 
 
 def _open(path: Path) -> wave.Wave_read:

@@ -116,7 +116,8 @@ def longest_listening(
 
     Such a caller interrupts nothing and asks for nothing a second time, but does all the rest wherever it is possible:
     is silent before every entry, pauses within every entry of ``digits`` (a whole code), slips up to ``slips`` times,
-    and hears any of ``answers``. ``lasting`` is the time of a speech, in the unit of the result.
+    and hears any of ``answers``. ``lasting`` is the time of a speech with its pauses, as a provider plays
+    it, in the unit of the result.
     """
     half = len(digits) // 2
     first, rest = Keys(digits=digits[:half], ended="pause"), Keys(digits=digits[half:], ended="length")

@@ -29,6 +29,10 @@ class Clips(Protocol):
         """Return a clip's file."""
         ...
 
+    def silence(self, pause_ms: int) -> str:
+        """Return the name of a silent clip as long as a pause, which :meth:`sound` has on every machine."""
+        ...
+
     def sentence(self, key: str, locale: str) -> str:
         """Return the words of a phrase, for a provider's own voice where a clip is missing."""
         ...

@@ -12,8 +12,8 @@ from channels.ivr.actions import Speak
 from channels.ivr.rules import Rules
 from channels.ivr.states import Slip, State, StateName
 
-SETTLE: Final = Pause(ms=800)
-BREATH: Final = Pause(ms=300)
+SETTLE: Final = Pause(ms=600)  # with the way to the answer, nearly a second since the last digit
+BREATH: Final = Pause(ms=180)
 _REASONS: Final = {
     Slip.LENGTH: Detail.WRONG_LENGTH,
     Slip.LOCATED: Detail.SLIP_LOCATED,

@@ -22,8 +22,8 @@ from channels.wording.values import first_at, own_at
 from channels.wording.variants import Variant
 
 _FILE: Final = Path(__file__).with_name("spoken.toml")
-_NAME_PAUSE: Final = Pause(ms=200)
-_LINE_PAUSE: Final = Pause(ms=300)
+_NAME_PAUSE: Final = Pause(ms=120)
+_LINE_PAUSE: Final = Pause(ms=180)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

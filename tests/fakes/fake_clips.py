@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from app.speech.library import Clip
+from app.speech.silence import find_silence_ms, silence_sha, silence_sound
 from app.speech.spoken import Name, Pause, Phrase, Spoken
 
 DURATION_MS = 500
@@ -44,6 +45,8 @@ class FakeClips:
         return Clip(path=Path(f"{sha}.wav"), sha=sha, duration_ms=DURATION_MS)
 
     def sound(self, sha: str) -> bytes | None:
+        if (pause_ms := find_silence_ms(sha)) is not None:
+            return silence_sound(pause_ms)
         if sha not in self._words:
             return None
         written = io.BytesIO()
@@ -54,9 +57,13 @@ class FakeClips:
             sound.writeframes(b"\0\0" * (8 * DURATION_MS))
         return written.getvalue()
 
+    def silence(self, pause_ms: int) -> str:
+        return silence_sha(pause_ms)
+
     def sentence(self, key: str, locale: str) -> str:
         return f"{key} in {locale}"
 
     def words(self, sha: str) -> str:
-        """Return the key or name of a clip that was given out."""
-        return self._words[sha]
+        """Return the key or name of a clip that was given out, "500 ms" for silence."""
+        pause_ms = find_silence_ms(sha)
+        return self._words[sha] if pause_ms is None else f"{pause_ms} ms"

@@ -37,7 +37,7 @@ class Voice:
 
 # Debian's 1.51 reads hanzi as English words with its `cmn`; the pinyin voice is right in every release.
 VOICES: Final = {
-    "zh-CN": Voice(name="sit/cmn-latn-pinyin", rate=175),
+    "zh-CN": Voice(name="sit/cmn-latn-pinyin", rate=182),
     "en": Voice(name="gmw/en", rate=165),
 }
 

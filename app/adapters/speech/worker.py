@@ -20,8 +20,8 @@ from typing import Any, Final
 _TELEPHONE_HZ: Final = 8000
 _PEAK: Final = 0.6  # of full scale: -4.4 dBFS
 _SILENCE: Final = 0.01  # of the peak
-_HEAD_S: Final = 0.015
-_TAIL_S: Final = 0.045
+_HEAD_S: Final = 0.010
+_TAIL_S: Final = 0.030
 _UTF8: Final = 1
 _IPA: Final = 2
 _SEED: Final = 1

@@ -32,14 +32,7 @@ class Play:
     url: str
 
 
-@value
-class Pause:
-    """Silence, in seconds."""
-
-    length_s: int
-
-
-Sound = Say | Play | Pause
+Sound = Say | Play
 
 
 @value
@@ -82,7 +75,7 @@ class Hangup:
     """The call is over."""
 
 
-Verb = Say | Play | Pause | Gather | Record | Dial | Redirect | Hangup
+Verb = Say | Play | Gather | Record | Dial | Redirect | Hangup
 
 
 def caller_field(number: str) -> str:
@@ -164,8 +157,6 @@ def _read_sound(element: ET.Element) -> Sound:
             return Say(text=_text(element))
         case "Play":
             return Play(url=_text(element))
-        case "Pause":
-            return Pause(length_s=int(element.get("length", "1")))
         case _:
             raise Undecodable(f"The answer holds <{element.tag}>, which this telephone does not know.")
 

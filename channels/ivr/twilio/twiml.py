@@ -1,6 +1,6 @@
 """What a call is to do next, as TwiML: our own clips played, the provider's voice only where one is missing.
 
-TwiML counts pauses in whole seconds; see :func:`whole_seconds` for what becomes of shorter ones.
+A pause is a silent clip, because TwiML's own are whole seconds, which nobody means between two phrases.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from channels.ivr.settings import Clips
 from channels.ivr.twilio.webhooks import CLIPS, DIALLED, RECORDED, TURNS
 
 _LANGUAGES: Final = {"zh-CN": "zh-CN", "en": "en-US"}
-_SHORTEST_PAUSE_MS: Final = 350  # between the fours of a code that is read back
 _RINGS_S: Final = 25
 _LONGEST_TRANSFER_S: Final = 1800  # what a forgotten receiver may cost
 _QUIET_S: Final = 5
@@ -37,10 +36,6 @@ class Speaking(Protocol):
 
     def play(self, url: str) -> object:
         """Add a clip."""
-        ...
-
-    def pause(self, *, length: int) -> object:
-        """Add seconds of silence."""
         ...
 
 
@@ -103,9 +98,12 @@ class Twiml:
             if isinstance(part, str):
                 verb.say(part, language=_LANGUAGES[speak.locale])
             elif isinstance(part, Clip):
-                verb.play(self._base + CLIPS.path.format(sha=f"{part.sha}.wav"))
-            elif seconds := whole_seconds(part.ms):
-                verb.pause(length=seconds)
+                verb.play(self._address(part.sha))
+            else:
+                verb.play(self._address(self._clips.silence(part.ms)))
+
+    def _address(self, sha: str) -> str:
+        return self._base + CLIPS.path.format(sha=f"{sha}.wav")
 
     def _gather(self, response: VoiceResponse, wait: Gather, token: str) -> Speaking:
         """Gather keys; silence comes to the same address without keys, so that no second verb can say otherwise."""
@@ -143,15 +141,6 @@ class Twiml:
             caller_id=ours if _OURS.fullmatch(ours) else None,
         )
         dial.number(dialled(self._operator if wait.to == "operator" else wait.number))
-
-
-def whole_seconds(pause_ms: int) -> int:
-    """Return the seconds of a pause, 0 for one that is left out.
-
-    Below 350 ms none is said: fetching the next clip takes about as long. From there on a second at least, because
-    digits in fours without a gap are one long number.
-    """
-    return 0 if pause_ms < _SHORTEST_PAUSE_MS else max(1, (pause_ms + 500) // 1000)
 
 
 def dialled(number: str) -> str:

@@ -173,10 +173,11 @@ class Conversation:
             case twiml.Say():
                 raise AssertionError(f"left to the provider's voice: {prompt.text}")
             case twiml.Play():
-                sha = prompt.url.rpartition("/")[2].removesuffix(".wav")
-                heard = Heard(sha=sha, sound=await self.telephone.fetch(prompt.url))
+                sound = await self.telephone.fetch(prompt.url)
+                sha = prompt.url.rpartition("/")[2].removesuffix(".wav") if sound.any() else ""
+                heard = Heard(sha=sha, sound=sound)
             case twiml.Pause():
-                heard = Heard(sha="", sound=np.zeros(prompt.length_s * RATE, dtype=np.int16))
+                raise AssertionError(f"a pause of whole seconds: {prompt.length_s}")
         self.played.append(heard)
         self.turns[-1].append(heard)
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from app.bootstrap.simulated_call import MOST_TURNS, SimulatedCall, Waiting, open_call
 from app.core.errors import NotAuthentic, RuleBroken, StoreUnavailable, Undecodable, YanzhenError
 from app.settings import Settings, load_settings
+from app.speech.silence import silence_sha, silence_sound
 
 PUBLIC = "https://check.example"
 BASE = f"{PUBLIC}/channels/ivr"
@@ -130,17 +131,20 @@ async def test_a_recording_is_told_and_an_empty_one_goes_on(settings: Settings) 
 
 
 async def test_words_pauses_and_unknown_clips_are_heard(settings: Settings) -> None:
-    said = f"<Say>words</Say><Pause length='2'/><Play>{BASE}/clips/{CLIP}.wav</Play>"
+    silence = silence_sha(250)
+    said = "".join(f"<Play>{BASE}/clips/{sha}.wav</Play>" for sha in (silence, CLIP))
+    sounds = {f"{silence}.wav": silence_sound(250), f"{CLIP}.wav": wav(8000)}
 
     def answer(path: str) -> web.Response:
-        return web.Response(body=wav(8000)) if "/clips/" in path else documents(said)(path)
+        sound = sounds.get(path.rpartition("/")[2])
+        return documents(f"<Say>words</Say>{said}")(path) if sound is None else web.Response(body=sound)
 
     async with calling(answer, settings) as (call, line):
         heard = await call.dial()
     assert heard.lines == ("[words]", f"[clip {CLIP}]")
-    assert call.sound.length_ms == 400 + 2000 + 1000
+    assert call.sound.length_ms == 400 + 250 + 1000
     assert call.ended == "service", "a document that waits for nothing ends the call"
-    assert [path.rpartition("/")[2] for path, _ in line.came] == ["twilio", f"{CLIP}.wav", "status"]
+    assert [path.rpartition("/")[2] for path, _ in line.came] == ["twilio", *sounds, "status"]
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,9 @@ class TwilioVoiceBinding:
         return " ".join(self._clips.words(sha) for sha in _PLAYED.findall(answer.body.decode()))
 
     def meaning(self, reply: Reply) -> str:
-        words = " ".join(words_of(item) for item in reply.spoken if not isinstance(item, Pause))
+        words = " ".join(
+            f"{item.ms} ms" if isinstance(item, Pause) else words_of(item) for item in reply.spoken
+        )
         return words.replace(
             "verdict.no_digits", "verdict.wrong_length"
         )  # nothing is sent in without a digit

@@ -9,7 +9,6 @@ import pytest
 from app.core.model.label import LabelSummary
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.speech.phrasing import code, position
-from app.speech.spoken import Pause
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer, Verify
 from channels.ivr.diagram import dialogue_page
 from channels.ivr.dialogue import step
@@ -25,6 +24,7 @@ from channels.ivr.events import (
     TransferFailed,
 )
 from channels.ivr.phrases import PHRASES
+from channels.ivr.speaking import SETTLE
 from channels.ivr.states import Slip, State, StateName
 from channels.wording.locales import LOCALES
 from tests.unit.ivr.calls import ANSWER, CODE, SHORT_CODE, rules_with, said, wording
@@ -570,7 +570,7 @@ def test_a_code_that_ended_by_its_length_is_answered_after_a_moment_without_ears
             first = actions[0]
             assert isinstance(first, Speak)
             assert first.interruptible is not deaf
-            assert (first.spoken == (Pause(ms=800),)) is deaf
+            assert (first.spoken == (SETTLE,)) is deaf
             assert all(action.interruptible for action in actions[1:] if isinstance(action, Speak))
     assert step(ENTRY, keys(CODE, "length"), rules_with())[0].full
     assert not step(ENTRY, keys(CODE), rules_with())[0].full

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Undecodable
+from app.speech.silence import silence_sha
 from app.speech.spoken import Pause, Phrase
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer
 from channels.ivr.twilio import documents
@@ -31,7 +32,7 @@ def written(*actions: Action) -> tuple[documents.Verb, ...]:
 
 SAID = (
     documents.Play(url=GREETING),
-    documents.Pause(length_s=1),
+    documents.Play(url=f"{PUBLIC}/channels/ivr/clips/{silence_sha(800)}.wav"),
     documents.Say(text="lost in zh-CN"),
 )
 

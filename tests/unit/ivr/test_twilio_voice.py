@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import shutil
 import subprocess
+import wave
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
 from app.core.model.call import CallEnd
 from app.core.model.verdict import Outcome
+from app.speech.silence import find_silence_ms
 from app.speech.spoken import Name, Pause, Phrase, Spoken
 from channels.base import InboundRequest, OutboundResponse, Refusal, RefusalKind
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer, Verify
@@ -32,7 +35,7 @@ from channels.ivr.settings import IvrSettings, TwilioVoiceOptions
 from channels.ivr.twilio.dialect import TwilioVoiceDialect
 from channels.ivr.twilio.signing import Signatures
 from channels.ivr.twilio.simulate import new_call_sid, signed_webhook
-from channels.ivr.twilio.twiml import dialled, whole_seconds
+from channels.ivr.twilio.twiml import dialled
 from channels.ivr.twilio.webhooks import CALLS, CLIPS, DIALLED, RECORDED, STATUS, TURNS, read_caller
 from channels.signatures import parse_form
 from channels.wording.locales import LOCALES
@@ -475,7 +478,7 @@ class TestTwiml:
             "method": "POST",
             "actionOnEmptyResult": "true",
         }
-        assert [self.words(part) for part in gather] == ["greeting", "entry.prompt"]
+        assert [self.words(part) for part in gather] == ["greeting", "300 ms", "entry.prompt"]
 
     def test_a_menu_takes_hash_as_a_key(self) -> None:
         waits = Gather(max_digits=1, first_digit_s=8, between_s=5, finish_on_hash=False)
@@ -490,7 +493,7 @@ class TestTwiml:
             speak("menu.repeat"),
             waits,
         )
-        assert (pause.tag, pause.get("length"), self.words(before)) == ("Pause", "1", "verdict.recalled")
+        assert [self.words(part) for part in (pause, before)] == ["800 ms", "verdict.recalled"]
         assert [self.words(part) for part in gather] == ["menu.repeat"]
 
     def test_what_comes_before_it_does_as_well(self) -> None:
@@ -514,12 +517,16 @@ class TestTwiml:
         for locale in LOCALES:
             assert self.encode(speak("not.recorded", locale=locale), HangUp())[0].get("language")
 
-    @pytest.mark.parametrize(
-        ("pause_ms", "seconds"),
-        [(0, 0), (200, 0), (349, 0), (350, 1), (800, 1), (1499, 1), (1500, 2), (2600, 3)],
-    )
-    def test_pauses_are_whole_seconds(self, pause_ms: int, seconds: int) -> None:
-        assert whole_seconds(pause_ms) == seconds
+    @pytest.mark.parametrize("pause_ms", [10, 120, 180, 250, 600, 2000])
+    def test_a_pause_is_a_silent_clip_that_any_machine_serves(self, pause_ms: int) -> None:
+        played, _ = self.encode(speak(Pause(ms=pause_ms)), HangUp())
+        assert self.words(played) == f"{pause_ms} ms"
+        assert played.text is not None
+        sound = FakeClips().sound(played.text.rpartition("/")[2].removesuffix(".wav"))
+        assert sound is not None
+        with wave.open(io.BytesIO(sound)) as file:
+            assert file.getnframes() == pause_ms * 8
+            assert not any(file.readframes(file.getnframes()))
 
     def test_recording_goes_on_to_the_same_address_where_nothing_was_said(self) -> None:
         said, record, redirect = self.encode(speak("report.record"), Record(max_s=60))
@@ -596,7 +603,7 @@ class TestRefusals:
         answer = make_dialect(clips).refuse(Refusal(kind=kind, locale=locale))
         found = verbs(answer)
         played = [clips.words(urlsplit(part.text or "").path.split("/")[-1][:-4]) for part in found[:-2]]
-        assert played == ["verdict.unavailable", "advice.says_nothing"]
+        assert played == ["verdict.unavailable", "180 ms", "advice.says_nothing"]
         assert found[-2].text == f"goodbye in {'zh-CN' if locale == 'xx' else locale}"
         assert found[-1].tag == "Hangup"
 
@@ -684,15 +691,16 @@ class Call:
         self.answer = await self._service.pipeline.carry(self.adapter, self.requests[-1])
 
     def heard(self) -> list[str]:
-        """What the last answer plays, and the verb it ends in."""
+        """What the last answer plays, pauses left out, and the verb it ends in."""
         assert isinstance(self._clips, FakeClips)
         found = verbs(self.answer)
         played = [
-            self._clips.words((part.text or "").rpartition("/")[2].removesuffix(".wav"))
+            (part.text or "").rpartition("/")[2].removesuffix(".wav")
             for verb in found
             for part in verb.iter("Play")
         ]
-        return [*played, found[-1].tag]
+        words = [self._clips.words(sha) for sha in played if find_silence_ms(sha) is None]
+        return [*words, found[-1].tag]
 
 
 @pytest.fixture

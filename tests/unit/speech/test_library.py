@@ -9,6 +9,7 @@ from app.speech.catalogue import load_books
 from app.speech.held_sounds import HeldSounds
 from app.speech.inspection import Fault, inspect_clips, inspect_phonemes
 from app.speech.library import Clip, ClipLibrary, SpokenName
+from app.speech.silence import silence_sound
 from app.speech.sound import write_wav
 from app.speech.spoken import Name, Pause, Phrase
 from tests.fakes.fake_synthesiser import MS_PER_CHAR, FakeSynthesiser, hum
@@ -192,6 +193,7 @@ async def test_what_another_process_made_is_not_made_again(studio: Studio) -> No
     assert clip is not None
     assert serving.sound(clip.sha) == clip.path.read_bytes()
     assert serving.find_file("0" * 32) is serving.sound("0" * 32) is None
+    assert serving.sound(serving.silence(180)) == silence_sound(180)
 
 
 async def test_a_name_is_said_as_its_brand_says(studio: Studio) -> None:
