@@ -257,3 +257,10 @@ async def test_a_wrong_password_is_not_repeated_in_the_error(server: PostgresSer
     with pytest.raises(StoreUnavailable) as told:
         await open_postgresql(wrong)
     assert "h0me-secret" not in str(told.value)
+
+
+async def test_the_host_that_takes_writes_is_found_among_several(plain: Prepared) -> None:
+    await plain.empty()
+    stage = await PostgresqlStage.open(plain.url.replace("127.0.0.1", "127.0.0.1:1,127.0.0.1"))
+    assert (await Asking(stage).ask(1)).ordinal == 1
+    await stage.close()

@@ -16,6 +16,7 @@ from app.adapters.storage.postgresql import (
     PostgresqlStorage,
     downgrade_postgresql,
     open_postgresql,
+    spread_postgresql,
     upgrade_postgresql,
 )
 from app.adapters.storage.postgresql.migrations import migrations
@@ -113,6 +114,27 @@ async def test_a_schema_of_another_release_is_refused(server: PostgresServer) ->
     await fetch(url, "INSERT INTO migration VALUES (9999, 'later', 'x')")
     with pytest.raises(SchemaOutdated, match="newer program"):
         await open_postgresql(url)
+
+
+async def test_a_record_is_spread_with_what_is_in_it(server: PostgresServer) -> None:
+    url = server.socket_url(await create(server))
+    await upgrade_postgresql(url)
+    storage = await open_postgresql(url)
+    await issue_batches(storage.registry)
+    asking = Asking(PostgresqlStage(url, storage))
+    for offset, token in itertools.product(range(5), (KNOWN, OTHER)):
+        await asking.ask(offset, token=token, message=bytes([offset]) + token[1:])
+    await storage.close()
+    await spread_postgresql(url, ways=4)
+    storage = await open_postgresql(url)
+    asking = Asking(PostgresqlStage(url, storage), at=asking.at)
+    for offset in range(5):
+        again = await asking.ask(offset, token=OTHER)
+        assert (again.ordinal, again.own_first_at is not None) == (3, True)
+        assert (await asking.ask(offset, token=OTHER, message=bytes([offset]) + OTHER[1:])).ordinal == 2
+    await storage.close()
+    assert len(await fetch(url, "SELECT tableoid FROM label_history GROUP BY 1")) > 1
+    assert len(await downgrade_postgresql(url, to=0)) == NEWEST
 
 
 async def test_a_fact_of_no_month_moves_into_its_month_once_that_is_made(
