@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from app.adapters.storage.backups import Census, Manifest, seal
+from app.adapters.storage.postgresql import spread_postgresql
 from app.cli.exits import Exit
 from tests.acceptance.cli.shell import Said, Shell
 from tests.fakes.postgres_server import PostgresServer
@@ -126,6 +127,16 @@ def test_what_was_recorded_comes_back(recorded: Recorded, tmp_path: Path) -> Non
     newest = max(row[0] for row in other.ask("SELECT id FROM verification"))
     assert newest > max(row[0] for row in recorded.shell.ask("SELECT id FROM verification"))
     other.run("brand", "add", "--name", "乙", "--service-line", "400-800-1234")
+
+
+def test_a_database_that_was_spread_first_is_filled_as_it_stands(recorded: Recorded, tmp_path: Path) -> None:
+    other = recorded.elsewhere(tmp_path)
+    other.run("db", "upgrade")
+    asyncio.run(spread_postgresql(other.url, ways=4))
+    other.run("restore", recorded.backup)
+    parts = [f"label_history_{part:03d}" for part in range(4)]
+    assert sum(len(other.ask(f"SELECT serial FROM {part}")) for part in parts) == 3
+    assert everything(other) == everything(recorded.shell)
 
 
 def test_a_database_with_anything_in_it_is_left_alone(recorded: Recorded) -> None:
