@@ -24,6 +24,7 @@ from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.logs import next_request
 from app.web import problems
+from app.web.accepting import Acceptor
 from app.web.addresses import ClientAddresses, Network, find_address
 from app.web.api.docs_page import docs_answer
 from app.web.api.document import openapi_answer
@@ -93,7 +94,8 @@ class WebServer:
         self._router = Router()
         self._runner: web.ServerRunner | None = None
         self._usual: PlainServer | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listener: asyncio.Server | None = None
+        self._acceptors: list[Acceptor] = []
         self._draining = False
         self._lane: ExpressLane | None = None
         for adapter in adapters:
@@ -116,13 +118,14 @@ class WebServer:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        for listener in self._listeners:
-            for bound in listener.sockets:
-                return int(bound.getsockname()[1])
-        return self._options.port
+        if self._acceptors:
+            return self._acceptors[0].port
+        if self._listener is None or not self._listener.sockets:
+            return self._options.port
+        return int(self._listener.sockets[0].getsockname()[1])
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
-        """Listen, on ``sockets`` that listen already where there are any; it closes them at the end.
+        """Listen, on ``sockets`` that other processes listen on as well where there are any; it closes them at the end.
 
         Raises ``OSError`` where the address cannot be taken.
         """
@@ -151,19 +154,22 @@ class WebServer:
             raise
 
     async def _listen(self, lane: ExpressLane, sockets: Sequence[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
-        for bound in sockets:
-            self._listeners.append(await loop.create_server(lane, sock=bound, backlog=_BACKLOG))
-        if not sockets:
-            host, port = self._options.host, self._options.port
-            self._listeners.append(await loop.create_server(lane, host, port, backlog=_BACKLOG))
+        if sockets:
+            self._acceptors = [Acceptor(listening, lane) for listening in sockets]
+        else:
+            self._listener = await asyncio.get_running_loop().create_server(
+                lane, self._options.host, self._options.port, backlog=_BACKLOG
+            )
 
     async def stop(self) -> None:
         """Take no more requests, let those under way finish (``drain_s`` at most), close every connection."""
         self._health.drain()
         self._draining = True
-        for listener in self._listeners:
-            listener.close()
+        if self._listener is not None:
+            self._listener.close()
+        acceptors, self._acceptors = self._acceptors, []
+        for acceptor in acceptors:
+            await acceptor.close()
         if self._runner is not None and self._lane is not None:
             runner, self._runner = self._runner, None
             self._lane.begin_to_drain()

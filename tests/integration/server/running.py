@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import socket
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
@@ -53,6 +54,7 @@ async def running(
     checks: dict[str, Check] | None = None,
     options: ServerOptions | None = None,
     static_folders: Iterable[Path] = (),
+    sockets: Sequence[socket.socket] = (),
 ) -> AsyncIterator[Running]:
     base = options or ServerOptions(public_url="https://verify.example", metrics_from=LOOPBACK, drain_s=5)
     clock = SystemClock()
@@ -66,7 +68,7 @@ async def running(
         options=replace(base, port=0),
         static_folders=static_folders,
     )
-    await server.start()
+    await server.start(sockets)
     try:
         yield Running(server=server, journal=journal)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -255,3 +256,51 @@ async def test_broken_requests_get_a_problem_that_repeats_nothing(site: Running)
         assert answer.startswith(b"HTTP/1.1 4"), answer
         assert b"application/problem+json" in answer
         assert b"2619562863" not in answer
+
+
+async def test_a_resting_connection_may_bring_one_more_request_and_is_told_to_close(
+    service: SampleService,
+) -> None:
+    options = replace(OPTIONS, patience_s=20)
+    toy = ToyChannel(ROUTE)
+    async with running([toy], service.pipeline, service.journal, options=options) as site:
+        express = await asyncio.open_connection("127.0.0.1", site.server.port)
+        usual = await asyncio.open_connection("127.0.0.1", site.server.port)
+        usual[1].write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        await usual[0].readuntil(b"true}")
+        stopping = asyncio.create_task(site.server.stop())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not stopping.done()
+        express[1].write(POST)
+        usual[1].write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            for reader, _ in (express, usual):
+                answer = await reader.read()
+                assert answer.startswith(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+            await stopping  # at once, because nobody is left to wait for
+        for _, writer in (express, usual):
+            writer.close()
+
+
+async def test_one_listening_socket_serves_two_servers_and_outlives_each(service: SampleService) -> None:
+    shared = socket.create_server(("127.0.0.1", 0))
+    port = shared.getsockname()[1]
+    async with running(
+        [ToyChannel(ROUTE)], service.pipeline, service.journal, sockets=[_own(shared)]
+    ) as first:
+        assert first.server.port == port
+        async with running(
+            [ToyChannel(ROUTE)], service.pipeline, service.journal, sockets=[_own(shared)]
+        ) as second:
+            await first.server.stop()
+            for _ in range(3):
+                assert (await second.raw(POST, until=b"toy")).startswith(b"HTTP/1.1 200 OK\r\n")
+    shared.close()
+
+
+def _own(shared: socket.socket) -> socket.socket:
+    """Return a descriptor of its own, as a worker inherits one."""
+    own = shared.dup()
+    own.setblocking(False)
+    return own
