@@ -19,7 +19,7 @@ def open_metrics(journal: ServiceJournal, post: Post | None, parts: AsyncExitSta
     """Return the numbers; a worker's are published every second, and once more after the last answer was counted."""
     if post is None:
         return PrometheusMetrics(journal, version=version("yanzhen"))
-    figures = WorkerFigures(post.seat.folder, post.seat.process_name)
+    figures = WorkerFigures(post.seat.folder, post.seat.own_name)
     metrics = PrometheusMetrics(journal, version=version("yanzhen"), figures=figures)
     parts.callback(_publish, metrics, journal)
     publisher = asyncio.create_task(_publish_often(metrics, journal))

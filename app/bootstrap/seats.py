@@ -52,12 +52,12 @@ class Seat:
         )
 
     @property
-    def process_name(self) -> str:
+    def own_name(self) -> str:
         """What this process is called among all that ever sat here."""
-        return process_name(self.number, os.getpid())
+        return name_of(self.number, os.getpid())
 
 
-def process_name(number: int, pid: int) -> str:
+def name_of(number: int, pid: int) -> str:
     """Return the name of the process ``pid`` on seat ``number``."""
     return f"{number}-{pid}"
 

@@ -303,7 +303,7 @@ def serve(
     announce: Callable[[RunningService], None] | None = None,
     seat: Seat | None = None,
 ) -> None:
-    """Run the service until SIGTERM or SIGINT, on a worker's ``seat`` also until its supervisor is gone.
+    """Run the service until SIGTERM, SIGINT or SIGHUP, on a worker's ``seat`` also until its supervisor is gone.
 
     ``announce`` is called once it listens.
     """
@@ -311,7 +311,7 @@ def serve(
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         async with AsyncExitStack() as parts:
             post = None

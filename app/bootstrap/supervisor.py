@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.adapters.worker_figures import bury
-from app.bootstrap.seats import LEAD, READY, RESIGNED, Seat, process_name
+from app.bootstrap.seats import LEAD, READY, RESIGNED, Seat, name_of
 from app.core.errors import WorkersFailed
 from app.logs import Logger
 
@@ -258,7 +258,7 @@ class Supervisor:
         worker.writer.close()
         self._workers.discard(worker)
         try:
-            bury(self._plan.folder, process_name(worker.number, worker.process.pid))
+            bury(self._plan.folder, name_of(worker.number, worker.process.pid))
         except (OSError, ValueError) as error:
             self._log.error("figures_lost", number=worker.number, why=str(error))
         if self._leader is worker:

@@ -51,6 +51,8 @@ def test_one_worker_on_a_file_serves(tmp_path: Path) -> None:
     shell.run("init")
     with shell.serving("serve", "--workers", "1") as server:
         assert server.get("/readyz")[0] == 200
+        server.process.send_signal(signal.SIGHUP)  # there is nobody to take over: it drains, and ends with 0
+        server.process.wait(60)
 
 
 def test_what_keeps_workers_from_starting_is_said_once(stock: Stock) -> None:
