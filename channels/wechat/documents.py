@@ -22,12 +22,27 @@ _DEEPEST: Final = 8  # photographs of a menu event lie five deep
 _LONGEST_NUMBER: Final = 32  # a MsgId has nineteen digits
 _BLANK: Final = " \t\r\n"
 _CDATA: Final = b"<![CDATA["
+_ENVELOPE: Final = re.compile(
+    rb"<xml>\s*<ToUserName><!\[CDATA\[([0-9A-Za-z_.@-]+)\]\]></ToUserName>"
+    rb"\s*<Encrypt><!\[CDATA\[([0-9A-Za-z+/=]+)\]\]></Encrypt>\s*</xml>"
+)
 _DECLARATION: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?xml\s[^<>]*\?>")
 
 
 def read_document(body: bytes) -> Fields:
     """Return the fields of a message in XML or, where it begins with a brace, in JSON. Raises ``Undecodable``."""
     return read_json(body) if body.lstrip()[:1] == b"{" else read_xml(body)
+
+
+def find_envelope(body: bytes) -> Fields | None:
+    """Return the two fields of an encrypted message's envelope where it stands as the platform writes it, else None.
+
+    It is what :func:`read_xml` returns, in a fraction of its time.
+    """
+    found = _ENVELOPE.fullmatch(body)
+    if found is None:
+        return None
+    return {"ToUserName": found[1].decode("ascii"), "Encrypt": found[2].decode("ascii")}
 
 
 def read_xml(body: bytes) -> Fields:

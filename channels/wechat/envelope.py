@@ -14,7 +14,7 @@ from app.core.errors import NotAuthentic, SettingsInvalid, Undecodable
 from app.core.model.value import value
 from channels.base import InboundRequest, OutboundResponse
 from channels.wechat.crypto import MessageKeys
-from channels.wechat.documents import Fields, read_document, read_xml
+from channels.wechat.documents import Fields, find_envelope, read_document, read_xml
 from channels.wechat.settings import Account, Mode
 from channels.wechat.signatures import Signatures, prove_fresh, sign
 
@@ -102,7 +102,7 @@ class Envelopes:
 
     def _open_encrypted(self, request: InboundRequest, timestamp: str, nonce: str) -> Opened:
         try:
-            outside = self._read(request.body)
+            outside = find_envelope(request.body) or self._read(request.body)
         except Undecodable:
             raise NotAuthentic("The body cannot be read, so no signature can match it.") from None
         encrypted = outside.get("Encrypt")

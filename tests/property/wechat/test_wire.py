@@ -17,7 +17,7 @@ from wechatpy.replies import TextReply
 from app.core.errors import NotAuthentic, Undecodable
 from channels.wechat.answers import Letterhead, cdata, text_reply
 from channels.wechat.crypto import MessageKeys
-from channels.wechat.documents import read_document, read_xml
+from channels.wechat.documents import find_envelope, read_document, read_xml
 from channels.wechat.envelope import Envelopes
 from channels.wechat.incoming import read_incoming
 from channels.wechat.simulate import text_message
@@ -91,6 +91,30 @@ def test_fields_are_those_the_library_reads(
     assert {name: _stripped(found) for name, found in theirs.items()} == {
         name: _stripped(found) for name, found in ours.items()
     }
+
+
+_SPACES = st.text(" \n\t\r", max_size=3)
+
+
+@given(
+    st.from_regex("[0-9A-Za-z_.@-]{1,20}", fullmatch=True),
+    st.text("0189AZaz+/=", min_size=1),
+    _SPACES,
+    _SPACES,
+    st.sampled_from(["", " ", "x", "]]>", "<a/>", "<!---->", "\0", "é"]),
+    st.integers(0, 400),
+)
+def test_an_envelope_is_found_only_where_it_is_read_alike(
+    account: str, encrypted: str, first: str, second: str, more: str, place: int
+) -> None:
+    plain = (
+        f"<xml>{first}<ToUserName><![CDATA[{account}]]></ToUserName>"
+        f"{second}<Encrypt><![CDATA[{encrypted}]]></Encrypt>{first}</xml>"
+    )
+    assert find_envelope(plain.encode()) == read_xml(plain.encode())
+    spoilt = f"{plain[:place]}{more}{plain[place:]}".encode()
+    found = find_envelope(spoilt)
+    assert found is None or found == read_xml(spoilt)
 
 
 def _stripped(found: str | Mapping[str, str | None] | None) -> str | dict[str, str]:
