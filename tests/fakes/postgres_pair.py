@@ -64,7 +64,7 @@ class PostgresPair:
 
     def remove(self) -> None:
         for server in (self.standby, self.primary):
-            thaw(server)
+            kill(server)
             server.remove()
 
 

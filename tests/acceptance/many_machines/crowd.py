@@ -1,4 +1,4 @@
-"""Shoppers on every channel who ask machines at random, ask again where no answer came, and remember what they heard."""
+"""Shoppers on every channel: they ask machines at random, again where no answer came, and remember what they heard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _PROVIDER_S: Final = 15.0  # after which the most patient of the providers hangs
 
 @dataclass(slots=True, kw_only=True)
 class Crowd:
-    """``few`` of the fleet's labels are asked about. ``took_s`` holds the seconds of the slowest answer by channel."""
+    """``few`` of the fleet's labels are asked about. ``took_s`` holds the seconds of the slowest answer by
+    channel, ``served`` which machine gave an answer when, in nanoseconds of the monotonic clock.
+    """
 
     fleet: Fleet
     few: int
@@ -37,7 +39,7 @@ class Crowd:
     unanswered: int = 0
     asked: int = 0
     took_s: dict[str, float] = field(default_factory=dict)
-    unavailable_at_ns: list[int] = field(default_factory=list)
+    served: list[tuple[str, int]] = field(default_factory=list)
     _lines: dict[str, Line] = field(init=False)
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,6 +57,13 @@ class Crowd:
         ):
             for _ in range(SHOPPERS):
                 everybody.create_task(self._shop(session))
+
+    async def be_put_off(self, more: int) -> None:
+        """Return once so many further times nobody could say anything."""
+        wanted = sum(self.put_off.values()) + more
+        while sum(self.put_off.values()) < wanted:
+            self._more.clear()
+            await self._more.wait()
 
     def go_home(self) -> None:
         self._enough.set()
@@ -102,9 +111,10 @@ class Crowd:
                 took_s = time.monotonic() - begun
                 self.took_s[channel] = max(self.took_s.get(channel, 0.0), took_s)
                 if said is not None:
+                    self.served.append((machine.name, time.monotonic_ns()))
                     return said
                 self.put_off[channel] += 1
-                self.unavailable_at_ns.append(time.monotonic_ns())
+                self._more.set()
             await self._pause()
         raise WrongAnswer(f"{channel}: {_MOST_TRIES} tries and no answer\n{self.fleet.logs()[-3000:]}")
 

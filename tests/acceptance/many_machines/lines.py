@@ -153,16 +153,22 @@ async def _call(
     answer = await turn(urlsplit(gather.attrib["action"]).path, keyed)
     if answer is None:
         return None
+    spoken = _spoken(answer, sentences)
+    if counted := _SPOKEN_COUNT.search(spoken):
+        return Said(ordinal=read_numeral(counted[1]), first=False)
+    return _read("hotline", 200, spoken)
+
+
+def _spoken(document: str, sentences: Mapping[str, str]) -> str:
+    """Return what a caller hears of a document, numbers in Mandarin words."""
     spoken = ""
-    for part in ET.fromstring(answer).iter():
+    for part in ET.fromstring(document).iter():
         text = part.text or ""
         if part.tag == "Play":
             spoken += sentences.get(urlsplit(text).path.rpartition("/")[2].removesuffix(".wav"), "")
         elif part.tag == "Say":
             raise WrongAnswer(f"hotline: a clip of this is missing: {text}")
-    if counted := _SPOKEN_COUNT.search(spoken):
-        return Said(ordinal=read_numeral(counted[1]), first=False)
-    return _read("hotline", 200, spoken)
+    return spoken
 
 
 async def ask_wechat(session: aiohttp.ClientSession, origin: str, query: Query) -> Said | None:

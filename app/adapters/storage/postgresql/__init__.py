@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.adapters.storage.postgresql.call_records import PostgresqlCallRecords
 from app.adapters.storage.postgresql.catalogues import PostgresqlCatalogues
-from app.adapters.storage.postgresql.connections import Connections, connect
+from app.adapters.storage.postgresql.connections import Connections, find_primary
 from app.adapters.storage.postgresql.correspondence import PostgresqlCorrespondence
 from app.adapters.storage.postgresql.migrations import (
     downgrade as downgrade_postgresql,
@@ -24,6 +24,7 @@ from app.adapters.storage.postgresql.reports import PostgresqlReports
 from app.adapters.storage.postgresql.retention import erase
 from app.adapters.storage.postgresql.shards import spread as spread_postgresql
 from app.adapters.storage.postgresql.spending import PostgresqlSpending
+from app.adapters.storage.postgresql.succession import Succession
 from app.adapters.storage.postgresql.verifications import PostgresqlVerifications
 from app.core.ports.sealing import Sealing
 
@@ -77,17 +78,20 @@ class PostgresqlStorage:
 async def open_postgresql(url: str) -> PostgresqlStorage:
     """Open a database by its address: ``postgresql://user:pass@host:port/db``, ``postgresql:///db?host=/socket/dir``.
 
+    Of several servers, ``host:port,host:port``, the one that takes commits is used, now and after it was lost.
+
     Raises ``StoreUnavailable`` without a primary server, ``SchemaOutdated`` for another schema and ``SettingsInvalid``
     for an address that is none or a server that would lose acknowledged commits.
     """
-    connection = await connect(url)
+    connection, server = await find_primary(url)
+    succession = Succession(url, server, find_primary)
     try:
         await require_current_schema(connection)
-        connections = await Connections.open(url)
+        connections = await Connections.open(url, succession)
     except BaseException:
         connection.terminate()
         raise
-    recorder, registry = Recorder(url, connection), PostgresqlRegistry(connections)
+    recorder, registry = Recorder(succession, connection), PostgresqlRegistry(connections)
     return PostgresqlStorage(
         verifications=PostgresqlVerifications(recorder, connections),
         catalogues=PostgresqlCatalogues(connections),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from app.adapters.storage.postgresql.driver import Connection
 from app.core.errors import SettingsInvalid
+
+_AGAIN_AFTER_S: Final = 0.2
 
 
 def servers_of(url: str) -> tuple[str, ...]:
@@ -38,24 +40,44 @@ def servers_of(url: str) -> tuple[str, ...]:
 
 
 async def connect_to_primary(url: str, **options: Any) -> Connection:  # noqa: ANN401 - the driver's own options
-    """Return a connection to the first server of ``url`` that meets ``options``. Raises the driver's errors."""
-    trying = {asyncio.ensure_future(asyncpg.connect(one, **options)) for one in servers_of(url)}
-    failed: list[BaseException] = []
-    waiting = trying
+    """Return the connection of :func:`find_server`."""
+    return (await find_server(url, **options))[0]
+
+
+async def find_server(url: str, **options: Any) -> tuple[Connection, str]:  # noqa: ANN401 - the driver's own options
+    """Return a connection to the first server of ``url`` that meets ``options``, and the address of that one.
+
+    A server that refuses is asked again while another says nothing, since it may be promoted meanwhile. Raises the
+    driver's errors, and ``SettingsInvalid`` for what is no address.
+    """
+    servers = servers_of(url)
+    waiting = {asyncio.ensure_future(asyncpg.connect(one, **options)): one for one in servers}
+    failed: dict[str, BaseException] = {}
     try:
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            refused = []
             for attempt in done:
+                server = waiting.pop(attempt)
                 error = attempt.exception()
                 if error is None:
-                    trying.discard(attempt)
                     connection: Connection = attempt.result()
-                    return connection
-                failed.append(error)
+                    return connection, server
+                failed[server] = error
+                refused.append(server)
+            if len(failed) == len(servers):
+                # a server that refused us says more than one that is not there
+                errors = failed.values()
+                raise next((error for error in errors if not isinstance(error, OSError)), next(iter(errors)))
+            waiting |= {asyncio.ensure_future(_connect_again(one, **options)): one for one in refused}
     finally:
-        _let_go(trying)
-    # a server that refused us says more than one that is not there
-    raise next((error for error in failed if not isinstance(error, OSError)), failed[0])
+        _let_go(waiting)
+
+
+async def _connect_again(server: str, **options: Any) -> Connection:  # noqa: ANN401 - the driver's own options
+    await asyncio.sleep(_AGAIN_AFTER_S)
+    connection: Connection = await asyncpg.connect(server, **options)
+    return connection
 
 
 def _let_go(attempts: Iterable[asyncio.Future[Connection]]) -> None:

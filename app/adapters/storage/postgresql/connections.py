@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from app.adapters.storage.postgresql.addresses import connect_to_primary
+from app.adapters.storage.postgresql.addresses import connect_to_primary, find_server
 from app.adapters.storage.postgresql.driver import Connection, Pool
+from app.adapters.storage.postgresql.succession import Succession
 from app.core.errors import SettingsInvalid, StoreUnavailable
 
 T = TypeVar("T")
@@ -57,15 +58,20 @@ async def connect(url: str) -> Connection:
 
     Raises ``StoreUnavailable`` without a primary server, ``SettingsInvalid`` where the server promises less.
     """
+    return (await find_primary(url))[0]
+
+
+async def find_primary(url: str) -> tuple[Connection, str]:
+    """Do as :func:`connect`, and tell which of the servers that ``url`` names it is, by an address of its own."""
     with as_store_errors("Connecting to the database"):
-        connection = await connect_to_primary(url, **_options())
+        connection, server = await find_server(url, **_options())
     try:
         with as_store_errors("Connecting to the database"):
             await _settle(connection)
     except BaseException:
         connection.terminate()
         raise
-    return connection
+    return connection, server
 
 
 @contextmanager
@@ -83,7 +89,7 @@ def acknowledged(connection: Connection, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.is_closed():
+        with suppress(asyncpg.InterfaceError):  # one that broke has left its pool
             connection.remove_log_listener(note)
     if warnings:
         raise StoreUnavailable(f"{what} failed: {warnings[0]}. Check the standby servers.")
@@ -92,12 +98,14 @@ def acknowledged(connection: Connection, what: str) -> Iterator[None]:
 class Connections:
     """A few connections for reads and small writes of one event loop, beside the one that records."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, succession: Succession) -> None:
         self._pool = pool
+        self._succession = succession
+        succession.tell(pool.expire_connections)
         self._works: set[asyncio.Task[Any]] = set()
 
     @staticmethod
-    async def open(url: str, *, most: int = 4) -> Connections:
+    async def open(url: str, succession: Succession, *, most: int = 4) -> Connections:
         """Open a pool of up to ``most`` connections. Errors as :func:`connect`."""
         with as_store_errors("Connecting to the database"):
             pool: Pool = await asyncpg.create_pool(
@@ -109,12 +117,11 @@ class Connections:
                 reset=_keep_as_it_is,
                 **_options(),
             )
-        return Connections(pool)
+        return Connections(pool, succession)
 
     async def rows(self, what: str, sql: str, *values: object) -> list[Any]:
         """Return all rows of one statement, which sees every commit before it. Raises ``StoreUnavailable``."""
-        async with self.connection(what) as connection:
-            return await connection.fetch(sql, *values)
+        return await self._finish(self._lend(what, lambda connection: connection.fetch(sql, *values)))
 
     async def run(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do ``work`` in one transaction and return its result after the commit. Raises ``StoreUnavailable``.
@@ -168,13 +175,25 @@ class Connections:
     async def _lend(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self.connection(what) as connection:
             with acknowledged(connection, what):
-                return await work(connection)
+                return await self._answered(connection, work)
 
     async def _transact(self, what: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self.connection(what) as connection:
             with acknowledged(connection, what):
                 async with connection.transaction():
-                    return await work(connection)
+                    return await self._answered(connection, work)
+
+    async def _answered(self, connection: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do ``work``. A server that says nothing is asked on new connections from then on, which find its successor.
+
+        The driver would wait as long again for that server's leave to wait no more.
+        """
+        try:
+            return await self._succession.watch(connection, work(connection))
+        except TimeoutError:
+            connection.terminate()
+            await self._pool.expire_connections()
+            raise
 
 
 async def finish(task: asyncio.Task[T]) -> T:

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 
 import asyncpg
 
-from app.adapters.storage.postgresql.connections import acknowledged, as_store_errors, connect, finish
+from app.adapters.storage.postgresql.connections import acknowledged, as_store_errors, finish
 from app.adapters.storage.postgresql.driver import Connection
+from app.adapters.storage.postgresql.succession import Succession
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
 
 T = TypeVar("T")
@@ -27,13 +28,14 @@ _CATALOGUE_CHANGED: Final = "YZ001"
 class Recorder:
     """Runs work on its connection in the order of arrival. Made for one event loop."""
 
-    def __init__(self, url: str, connection: Connection) -> None:
-        self._url = url
+    def __init__(self, succession: Succession, connection: Connection) -> None:
+        self._succession = succession
         self._connection: Connection | None = connection
         self._one_at_a_time = asyncio.Lock()
         self._pause_s = 0.0
         self._not_before_s = 0.0
         self._closed = False
+        succession.tell(self._leave)
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do ``work``, one transaction, and return its result after the commit.
@@ -47,6 +49,7 @@ class Recorder:
         """Finish what was asked, and close."""
         async with self._one_at_a_time:
             self._closed = True
+            await self._succession.close()
             connection, self._connection = self._connection, None
             if connection is not None:
                 try:
@@ -57,6 +60,11 @@ class Recorder:
     def drop(self) -> None:
         """End the connection at once, as the end of the process would."""
         self._closed = True
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def _leave(self) -> None:
+        """Connect anew at the next call."""
         if self._connection is not None:
             self._connection.terminate()
 
@@ -76,7 +84,7 @@ class Recorder:
         connection = await self._connected()
         try:
             with acknowledged(connection, "Recording"):
-                return await work(connection)
+                return await self._succession.watch(connection, work(connection))
         except YanzhenError:
             raise
         except asyncpg.PostgresError as error:
@@ -97,7 +105,7 @@ class Recorder:
         if loop.time() < self._not_before_s:
             raise StoreUnavailable("The database is away; the next try to connect follows in a moment.")
         try:
-            connection = await connect(self._url)
+            connection = await self._succession.connect()
         except YanzhenError as error:
             self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._not_before_s = loop.time() + self._pause_s
