@@ -33,9 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
         return 0
-    write_line(
-        f"database  {place}  {'made' if made.migrations else 'was there, left alone'}"
-    )
+    write_line(f"database  {place}  {'made' if made.migrations else 'was there, left alone'}")
     write_line(
         f"key file  {settings.key_file}  {'made, mode 0600' if made.key_file else 'was there, left alone'}"
     )
