@@ -130,6 +130,7 @@ class Messages:
     async def _answer(
         self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven, envelope: Envelope, ids: _Ids
     ) -> Saying:
+        started_s = self._clock.monotonic_s()
         try:
             known = await self._correspondence.find(envelope.caller, now=self._clock.now())
         except StoreUnavailable:
@@ -142,7 +143,7 @@ class Messages:
             request = turn.request
             locale = turn.chosen_locale or known.locale or request.locale
             turn = replace(turn, request=replace(request, locale=locale, place=request.place or known.place))
-            saying = await self._verify(manifest, turn, envelope, ids, known)
+            saying = await self._verify(manifest, turn, envelope, ids, known, started_s)
         if not saying.text or envelope.in_band:
             return saying
         if envelope.address is None:
@@ -173,6 +174,7 @@ class Messages:
         envelope: Envelope,
         ids: _Ids,
         known: Correspondent,
+        started_s: float,
     ) -> Saying:
         """Return the answer. Nothing is asked where nothing may be said: a first check must not be lost."""
         channel, deadline_ms = manifest.name, manifest.deadline_ms
@@ -182,9 +184,8 @@ class Messages:
             # whatever the store can tell now, the answer must not be pushed as well
             self._journal.counted("said_again", channel)
             return said
-        started = self._clock.monotonic_s()
         asking, request = self._asking, turn.request
-        verdict = await asking.find_answer(request, deadline_ms)
+        verdict = await asking.find_answer(request, self._left_ms(deadline_ms, started_s))
         duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
         if verdict is None:
             admission = await asking.admit(turn.subjects)
@@ -193,12 +194,16 @@ class Messages:
         if verdict is None:
             if not self._may_spend(envelope, channel):
                 return _NOTHING
-            left_ms = deadline_ms - int((self._clock.monotonic_s() - started) * 1000)
-            verdict = await asking.verify(request, turn.subjects, deadline_ms=max(left_ms, 1))
-        asking.note(request, verdict, duplicate=duplicate, started_s=started)
+            left_ms = self._left_ms(deadline_ms, started_s)
+            verdict = await asking.verify(request, turn.subjects, deadline_ms=left_ms)
+        asking.note(request, verdict, duplicate=duplicate, started_s=started_s)
         if verdict.outcome is Outcome.THROTTLED:
             return await self._tell_limit(manifest, turn, envelope, ids, verdict)
         return await self._say(manifest, turn, envelope, ids, verdict)
+
+    def _left_ms(self, deadline_ms: int, started_s: float) -> int:
+        """Return what is left of a deadline, looking the sender up included; never nothing."""
+        return max(deadline_ms - int((self._clock.monotonic_s() - started_s) * 1000), 1)
 
     async def _tell_limit(
         self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
