@@ -69,6 +69,7 @@ lock: setup ## resolve the dependencies again (UPGRADE=--upgrade for newer versi
 	$(COMPILE) $(UPGRADE) -o requirements/runtime.lock
 	$(COMPILE) $(UPGRADE) --group dev -o requirements/dev.lock
 	npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+	npm ci --dry-run --ignore-scripts --no-audit --no-fund --silent  # the lock alone must be enough
 	@! grep -nE '://|--(extra-)?index-url|--find-links|"resolved"' requirements/*.lock || { echo "A lock file names an address."; exit 1; }
 	@! grep -n '"resolved"' package-lock.json || { echo "package-lock.json names an address."; exit 1; }
 
