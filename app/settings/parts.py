@@ -56,7 +56,7 @@ class TelemetrySettings(Part):
 
     endpoint: CallAddress = Field(
         "",
-        description="Where spans are sent by OTLP over HTTP, for example http://127.0.0.1:4318/v1/traces; none: nowhere.",
+        description="Where spans are sent (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; empty: nowhere.",
     )
     share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="Share of the traces that are sent, 0 to 1."
@@ -258,7 +258,7 @@ class WechatSettings(Part):
     )
     domain_check_files: Words = Field(
         (),
-        description="Files the console asks for at the root of the domain or in a folder, as q/name.txt=content with commas.",
+        description="Files the console asks for at the domain, as name.txt=content or q/name.txt=content with commas.",
     )
 
     @property
