@@ -68,6 +68,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield _port(settings)
     yield _limits(settings)
     yield from _hotline(settings)
+    yield from _chats(settings)
 
 
 def _ok(check: str, text: str) -> Finding:
@@ -289,3 +290,25 @@ def _hotline(settings: Settings) -> Iterator[Finding]:
         yield _ok(
             "operator", "none, so no caller is offered a person: YANZHEN_IVR__OPERATOR sets the staffed line"
         )
+
+
+def _chats(settings: Settings) -> Iterator[Finding]:
+    """Look at how each account on WeChat is written to, and whether it can write by itself."""
+    from app.bootstrap.chatting import WECHAT, wechat_settings
+
+    if WECHAT not in settings.channels:
+        return
+    try:
+        accounts = wechat_settings(settings).accounts
+    except SettingsInvalid as error:
+        yield _failed("wechat", str(error))
+        return
+    for account in accounts:
+        mode, remedies = account.mode.value, []
+        if mode != "encrypted":
+            remedies.append("anybody who sees one address can write for five minutes: choose security mode")
+        if not (account.app_id and account.app_secret):
+            lost = "later answers are" if account.kind.value == "official-account" else "every answer is"
+            remedies.append(f"{lost} lost: set app_id and app_secret")
+        text = "; ".join((f"{account.name} in {mode} mode", *remedies))
+        yield _warning("wechat", text) if remedies else _ok("wechat", text)

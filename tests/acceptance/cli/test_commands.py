@@ -256,5 +256,41 @@ def test_doctor_of_a_hotline(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert look()["operator"] == ("ok", "+8610 6666 8888")
 
 
+def test_doctor_of_accounts_on_wechat(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(expect: Exit = Exit.OK) -> list[tuple[str, str]]:
+        said = shell.run("doctor", "--json", expect=expect)
+        return [
+            (check["state"], check["text"])
+            for check in json.loads(said.stdout)["checks"]
+            if check["check"] == "wechat"
+        ]
+
+    def tell(account: str, **fields: str) -> None:
+        for name, field in fields.items():
+            monkeypatch.setenv(f"YANZHEN_WECHAT__{account}__{name}", field)
+
+    shell.run("init")
+    assert look() == []
+    tell("OFFICIAL_ACCOUNT", TOKEN="tokenOfTheAccount")
+    tell("MINI_PROGRAM", TOKEN="tokenOfTheProgram", APP_ID="wx0000000000000002", APP_SECRET="secret")
+    (official, program) = look()
+    assert official[0] == program[0] == "warning"
+    assert "official-account in plain mode" in official[1]
+    assert "security mode" in official[1]
+    assert "later answers are lost" in official[1]
+    assert "security mode" in program[1]
+    assert "lost" not in program[1]
+    tell("OFFICIAL_ACCOUNT", APP_ID="wx0000000000000001", ENCODING_AES_KEY="a" * 43, APP_SECRET="secret")
+    tell("MINI_PROGRAM", ENCODING_AES_KEY="b" * 43, APP_SECRET="")
+    official, program = look()
+    assert official == ("ok", "official-account in encrypted mode")
+    assert program[0] == "warning"
+    assert "every answer is lost" in program[1]
+    tell("MINI_PROGRAM", ENCODING_AES_KEY="too-short")
+    ((state, text),) = look(expect=Exit.REFUSED)
+    assert state == "failed"
+    assert "wechat.mini_program.encoding_aes_key" in text
+
+
 def test_doctor_of_nothing(shell: Shell) -> None:
     assert "yanzhen init" in shell.run("doctor", expect=Exit.REFUSED).stdout
