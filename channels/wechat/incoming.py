@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import field
+from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
@@ -104,7 +105,8 @@ def read_incoming(fields: Fields) -> Incoming:
         event = _text(fields, "Event")
         if not _EVENT.fullmatch(event):
             raise Undecodable("The event lacks its name.")
-        number, content = f"{created_at}/{event.lower()}", _read_event(event.lower(), fields)
+        number = f"{created_at}/{event.lower()}/{_digest_of_event(fields)}"
+        content = _read_event(event.lower(), fields)
     else:
         number, content = _text(fields, "MsgId"), _read_message(kind, fields)
         if not _NUMBER.fullmatch(number):
@@ -177,10 +179,22 @@ def _degrees(found: object) -> float:
         return math.nan
 
 
+def _digest_of_event(fields: Fields) -> str:
+    """Return what tells an event from another of the same second, equal in each of its deliveries: nobody may read the
+    answer about one label where they scanned two. The store keys it once more.
+    """
+    key, result = _text(fields, "EventKey"), _scan_result(fields)
+    return sha256(f"{len(key)}:{key}{result}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _scan_result(fields: Fields) -> str:
+    info = fields.get("ScanCodeInfo")
+    return info.get("ScanResult", "") if not isinstance(info, str) and info is not None else ""
+
+
 def _of_scanner(fields: Fields) -> str:
     """Return what the scanner read, "" where it is the bar code of goods: that is no label's."""
-    info = fields.get("ScanCodeInfo")
-    result = info.get("ScanResult", "") if not isinstance(info, str) and info is not None else ""
+    result = _scan_result(fields)
     if linear := _LINEAR.match(result):
         return "" if linear[1].startswith(_GOODS) else result[linear.end() :]
     return result

@@ -263,10 +263,24 @@ class TestEnvelopes:
         assert turn.envelope.address is not None
         assert (turn.envelope.address.sender, turn.envelope.address.recipient) == (OFFICIAL.name, OPENID)
 
-    def test_an_event_is_known_by_its_time_and_its_sender(self, service: SampleService) -> None:
-        turn = command(service, told("SCAN", EventKey="1"))
-        assert turn.envelope is not None
-        assert turn.envelope.message_id.endswith(f"/{NOW}/scan")
+    def test_an_event_is_known_by_its_time_its_sender_and_what_it_carries(
+        self, service: SampleService
+    ) -> None:
+        def id_of(found: Message) -> str:
+            turn = turn_of(service, found)
+            assert isinstance(turn, CodeSubmitted)
+            assert turn.envelope is not None
+            assert turn.request.message_id == turn.envelope.message_id
+            return turn.envelope.message_id
+
+        code, other = service.code(), service.code(number=1)
+        one, two, again = (id_of(scan("scancode_waitmsg", read)) for read in (code, other, code))
+        assert one == again
+        assert one != two, "two labels scanned within a second have an answer each"
+        ids = {one, two, *(id_of(told("SCAN", EventKey=scene)) for scene in (code, other))}
+        assert len(ids) == 4
+        assert all(f"/{NOW}/scan" in found for found in ids)
+        assert not any(digits in found for digits in (code, other) for found in ids)
 
     def test_two_people_never_share_an_id(self, service: SampleService) -> None:
         one = message("text", Content=service.code())
