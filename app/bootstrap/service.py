@@ -169,6 +169,7 @@ async def _lay_foundation(settings: Settings, post: Post | None, parts: AsyncExi
         logs=logs,
         digest_key=keys.throttle_key,
         post=post,
+        storage=storage,
         metrics=metrics,
         parts=parts,
     )

@@ -1,6 +1,7 @@
 """What several processes share beside the record: limits, caches and who does what must be done once.
 
-In Redis where one is set; else each process has its own, and the machine's supervisor names who leads.
+Limits and caches in Redis where one is set; else each process has its own. Who leads is told by the record, which is
+there whenever anything can be done at all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from app.adapters.metrics import PrometheusMetrics
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle, with_vouchers
 from app.adapters.throttle_redis import RedisThrottle
 from app.bootstrap.seats import Post
+from app.bootstrap.storage import Storage
+from app.core.errors import SettingsInvalid
 from app.core.ports.cache import Cache
 from app.core.ports.clock import Clock
 from app.core.ports.leadership import Leadership
@@ -53,6 +56,7 @@ async def open_shared(
     logs: Logs,
     digest_key: bytes,
     post: Post | None,
+    storage: Storage,
     metrics: PrometheusMetrics,
     parts: AsyncExitStack,
 ) -> Shared:
@@ -69,20 +73,37 @@ async def open_shared(
             window=MemoryCache(clock, entries=_WINDOW_ENTRIES),
             throttle=unlimited or MemoryThrottle(clock, limits),
             leads_machine=machine,
-            leads_service=machine,
+            leads_service=_leads_service(settings, storage, clock, machine, parts),
         )
     connection = RedisConnection(RedisAddress.parse(url), logs.logger("redis"))
     metrics.include(RedisCollector(connection))
     await connection.start()
     parts.push_async_callback(connection.aclose)
     cache = RedisCache(connection)
+    if settings.duties_by == "redis":
+        leads_service: Leadership = RedisLeadership(connection, clock)
+    else:
+        leads_service = _leads_service(settings, storage, clock, machine, parts)
     return Shared(
         cache=cache,
         window=cache,
         throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=digest_key),
         leads_machine=machine,
-        leads_service=RedisLeadership(connection, clock),
+        leads_service=leads_service,
     )
+
+
+def _leads_service(
+    settings: Settings, storage: Storage, clock: Clock, machine: Leadership, parts: AsyncExitStack
+) -> Leadership:
+    """Return who leads by the record. Raises ``SettingsInvalid`` where a Redis that is not set should tell."""
+    if settings.duties_by == "redis":
+        raise SettingsInvalid("duties_by: redis needs redis_url. Set it, or leave duties_by at record.")
+    leadership = storage.leadership(clock)
+    if leadership is None:
+        return machine
+    parts.push_async_callback(leadership.close)
+    return leadership
 
 
 def try_redis(settings: Settings) -> bool:

@@ -17,7 +17,9 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict
 from app.core.model.verification import Draft
 from app.core.ports.call_records import CallRecords
+from app.core.ports.clock import Clock
 from app.core.ports.correspondence import Correspondence
+from app.core.ports.leadership import Leadership
 from app.core.ports.outbox import Outbox
 from app.core.ports.recall_watches import RecallWatches
 from app.core.ports.reports import Reports
@@ -38,6 +40,14 @@ class RecordKept(VerificationStore, Protocol):
 
     async def forget(self, now: datetime) -> int:
         """Drop what may not be kept any longer, a slice a call; return how many rows went."""
+        ...
+
+
+class ClosingLeadership(Leadership, Protocol):
+    """Leadership with a connection of its own."""
+
+    async def close(self) -> None:
+        """Give every role up, and close."""
         ...
 
 
@@ -84,6 +94,10 @@ class Storage(Protocol):
 
     def recall_watches(self, sealing: Sealing) -> RecallWatches:
         """Return who wants to be told of recalls; where to is sealed under the key file."""
+        ...
+
+    def leadership(self, clock: Clock, /) -> ClosingLeadership | None:
+        """Return who of all processes on this record leads; None where there is one only."""
         ...
 
     async def erase(self, token: bytes) -> int:

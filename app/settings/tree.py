@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that share the address, one a core; more than one needs PostgreSQL."
     )
+    duties_by: Literal["record", "redis"] = Field(
+        "record",
+        description="What names the one process that delivers and keeps binds: the record, by a lock in PostgreSQL, or "
+        "redis, by a lease there, without which nothing is delivered.",
+    )
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = Field(
         8, description="How long requests under way may finish after a stop signal."
     )

@@ -11,6 +11,7 @@ from app.adapters.storage.postgresql.call_records import PostgresqlCallRecords
 from app.adapters.storage.postgresql.catalogues import PostgresqlCatalogues
 from app.adapters.storage.postgresql.connections import Connections, find_primary
 from app.adapters.storage.postgresql.correspondence import PostgresqlCorrespondence
+from app.adapters.storage.postgresql.leadership import PostgresqlLeadership
 from app.adapters.storage.postgresql.migrations import (
     downgrade as downgrade_postgresql,
 )
@@ -26,6 +27,7 @@ from app.adapters.storage.postgresql.shards import spread as spread_postgresql
 from app.adapters.storage.postgresql.spending import PostgresqlSpending
 from app.adapters.storage.postgresql.succession import Succession
 from app.adapters.storage.postgresql.verifications import PostgresqlVerifications
+from app.core.ports.clock import Clock
 from app.core.ports.sealing import Sealing
 
 __all__ = [
@@ -49,6 +51,7 @@ class PostgresqlStorage:
     calls: PostgresqlCallRecords
     _recorder: Recorder
     _connections: Connections
+    _succession: Succession
 
     def outbox(self, sealing: Sealing) -> PostgresqlOutbox:
         """Return the outbox; it needs the key file, which the other parts do without."""
@@ -61,6 +64,10 @@ class PostgresqlStorage:
     def recall_watches(self, sealing: Sealing) -> PostgresqlRecallWatches:
         """Return who wants to be told of recalls; where to is sealed under the key file."""
         return PostgresqlRecallWatches(self._connections, sealing, batches=self.registry.batches)
+
+    def leadership(self, clock: Clock) -> PostgresqlLeadership:
+        """Return who of all processes on this database leads; close it before the store."""
+        return PostgresqlLeadership(self._succession, clock)
 
     async def erase(self, token: bytes) -> int:
         """Delete what is kept under a caller's token, in one commit; return how many rows went.
@@ -101,4 +108,5 @@ async def open_postgresql(url: str) -> PostgresqlStorage:
         calls=PostgresqlCallRecords(connections),
         _recorder=recorder,
         _connections=connections,
+        _succession=succession,
     )

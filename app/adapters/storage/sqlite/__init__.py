@@ -28,6 +28,7 @@ from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.adapters.storage.sqlite.spending import SqliteSpending
 from app.adapters.storage.sqlite.verifications import SqliteVerifications
 from app.adapters.storage.sqlite.writer import Writer
+from app.core.ports.clock import Clock
 from app.core.ports.sealing import Sealing
 
 __all__ = ["FoldLimits", "SqliteStorage", "open_sqlite", "upgrade_sqlite"]
@@ -60,6 +61,9 @@ class SqliteStorage:
     def recall_watches(self, sealing: Sealing) -> SqliteRecallWatches:
         """Return who wants to be told of recalls; where to is sealed under the key file."""
         return SqliteRecallWatches(self._commits, self._reader, sealing, batches=self.registry.batches)
+
+    def leadership(self, _clock: Clock) -> None:
+        """Return nothing: one process serves on a file, and leads."""
 
     async def erase(self, token: bytes) -> int:
         """Delete what is kept under a caller's token, in one commit; return how many rows went.
