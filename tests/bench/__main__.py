@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import call_rows, engine_rows, http_rows, issuing_rows, message_rows
+from tests.bench import call_rows, engine_rows, http_rows, issuing_rows, message_rows, shared_rows
 from tests.bench.measures import Result, WrongAnswerError
 from tests.bench.plan import Plan, Size
 from tests.bench.serving import generator
@@ -42,18 +42,39 @@ PARTS: Final = (
     Part(rows=("P8",), measure=issuing_rows.measure_help),
     Part(rows=message_rows.ROWS, measure=message_rows.measure_messages),
     Part(rows=call_rows.ROWS, measure=call_rows.measure_calls),
+    Part(rows=("P2b",), measure=shared_rows.measure_batches),
+    Part(rows=shared_rows.SERVED, measure=shared_rows.measure_servers),
+    Part(rows=("P14",), measure=shared_rows.measure_issued),
     Part(rows=("P10",), measure=http_rows.measure_bytes),
 )
 MOST_DISTURBED: Final = 0.25  # cores
 SIZES: Final[Mapping[str, Size]] = {
     "quick": Size(
-        rounds=3, seconds=2, warm_seconds=1, rows=(100_000, 300_000, 1_000_000), csv_lines=1_000_000
+        rounds=3,
+        seconds=2,
+        warm_seconds=1,
+        rows=(100_000, 300_000, 1_000_000),
+        csv_lines=1_000_000,
+        issued=(1_000_000,),
+        shared=100_000,
     ),
     "usual": Size(
-        rounds=3, seconds=6, warm_seconds=2, rows=(100_000, 1_000_000, 10_000_000), csv_lines=3_000_000
+        rounds=3,
+        seconds=6,
+        warm_seconds=2,
+        rows=(100_000, 1_000_000, 10_000_000),
+        csv_lines=3_000_000,
+        issued=(1_000_000, 10_000_000),
+        shared=1_000_000,
     ),
     "full": Size(
-        rounds=5, seconds=12, warm_seconds=3, rows=(100_000, 1_000_000, 10_000_000), csv_lines=10_000_000
+        rounds=5,
+        seconds=12,
+        warm_seconds=3,
+        rows=(100_000, 1_000_000, 10_000_000),
+        csv_lines=10_000_000,
+        issued=(1_000_000, 10_000_000, 100_000_000),
+        shared=10_000_000,
     ),
 }
 

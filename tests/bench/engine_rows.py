@@ -46,8 +46,8 @@ def measure_group_commit(plan: Plan) -> list[Result]:
         return _run(kind, copy.path, codes, _CLIENTS, min(plan.size.seconds, _MOST_S))
 
     runs = interleave(plan.size.rounds, {kind: partial(fresh, kind) for kind in ("single", "group")})
-    figure = ratio(of_rounds(runs["group"], _rate), of_rounds(runs["single"], _rate))
-    notes = tuple(f"{name}: {_described(runs[name])}" for name in ("group", "single"))
+    figure = ratio(of_rounds(runs["group"], rate), of_rounds(runs["single"], rate))
+    notes = tuple(f"{name}: {described(runs[name])}" for name in ("group", "single"))
     return [Result(goal=GROUP_COMMIT, figure=figure, notes=notes)]
 
 
@@ -74,7 +74,7 @@ def measure_growth(plan: Plan) -> list[Result]:
             for rows, (_, codes) in places.items()
         },
     )
-    medians = [middle(runs[str(rows)], _rate) for rows in plan.size.rows]
+    medians = [middle(runs[str(rows)], rate) for rows in plan.size.rows]
     slopes = [
         slope(plan.size.rows, [sum(run["rate"] for run in runs[str(rows)][turn]) for rows in plan.size.rows])
         for turn in range(plan.size.rounds)
@@ -82,22 +82,20 @@ def measure_growth(plan: Plan) -> list[Result]:
     value = slope(plan.size.rows, medians)
     steady = spread([run["rate"] for turn in runs[str(plan.size.rows[0])] for run in turn]).conclusive
     figure = Figure(value=value, low=min(*slopes, value), high=max(*slopes, value), conclusive=steady)
-    notes = tuple(f"{rows:.0e} rows: {_described(runs[str(rows)])}" for rows in plan.size.rows)
+    notes = tuple(f"{rows:.0e} rows: {described(runs[str(rows)])}" for rows in plan.size.rows)
     return [Result(goal=GROWTH, figure=figure, notes=notes)]
 
 
 def _run(kind: str, folder: Path, codes: Path, clients: int, seconds: int) -> Run:
+    return run_engine(
+        "engine_runs", kind, str(folder), str(codes), str(clients), str(seconds), seconds=seconds
+    )
+
+
+def run_engine(module: str, kind: str, *words: str, seconds: int) -> Run:
+    """Run a module of this package in a process of its own and return the figures that it prints."""
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.bench.engine_runs",
-            kind,
-            str(folder),
-            str(codes),
-            str(clients),
-            str(seconds),
-        ],
+        [sys.executable, "-m", f"tests.bench.{module}", kind, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -117,14 +115,14 @@ def slope(rows: Sequence[int], rates: Sequence[float]) -> float:
     return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)
 
 
-def _described(runs: Sequence[Sequence[Run]]) -> str:
+def described(runs: Sequence[Sequence[Run]]) -> str:
     rates = [run["rate"] for turn in runs for run in turn]
     return (
-        f"{middle(runs, _rate):,.0f}/s [{min(rates):,.0f}..{max(rates):,.0f}],"
+        f"{middle(runs, rate):,.0f}/s [{min(rates):,.0f}..{max(rates):,.0f}],"
         f" {middle(runs, lambda run: run['cpu_us']):.0f} us CPU, p50 {middle(runs, lambda run: run['p50_ms']):.2f} ms,"
         f" p99 {middle(runs, lambda run: run['p99_ms']):.2f} ms"
     )
 
 
-def _rate(run: Run) -> float:
+def rate(run: Run) -> float:
     return run["rate"]

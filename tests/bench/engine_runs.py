@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -30,6 +30,7 @@ from app.core.model.code import PRESET_LENGTHS, Code, Entry, read_codes
 from app.core.model.verdict import Outcome
 from app.core.model.verification import VerificationRequest
 from app.core.ports.labels import Recognised
+from app.core.ports.verifications import CatalogueStore, VerificationStore
 from app.issuing.key_file import KeyFile
 from app.issuing.recogniser import CodebookRecogniser
 from tests.fakes.recording_journal import RecordingJournal
@@ -50,14 +51,24 @@ Ask = Callable[[Code], Awaitable[None]]
 @asynccontextmanager
 async def group(folder: Path) -> AsyncIterator[Ask]:
     """Yield a query to the real engine, recogniser and store."""
-    clock = SystemClock()
     storage = await open_sqlite(folder / "yanzhen.db")
+    try:
+        async with engine_on(folder, storage.verifications, storage.catalogues) as ask:
+            yield ask
+    finally:
+        await storage.close()
+
+
+@asynccontextmanager
+async def engine_on(folder: Path, store: VerificationStore, catalogues: CatalogueStore) -> AsyncIterator[Ask]:
+    """Yield a query to the real engine and recogniser on a store."""
+    clock = SystemClock()
     recogniser = CodebookRecogniser(KeyFile(folder / "keys.json").load)
     recogniser.tabulate()  # as the service does beside its start
     engine = VerificationEngine(
         recogniser=recogniser,
-        store=storage.verifications,
-        catalogues=storage.catalogues,
+        store=store,
+        catalogues=catalogues,
         cache=MemoryCache(clock),
         clock=clock,
         journal=RecordingJournal(),
@@ -74,7 +85,6 @@ async def group(folder: Path) -> AsyncIterator[Ask]:
         yield ask
     finally:
         await engine.close()
-        await storage.close()
 
 
 @asynccontextmanager
@@ -107,7 +117,9 @@ async def single(folder: Path) -> AsyncIterator[Ask]:
         await connection.close()
 
 
-async def run(kind: str, folder: Path, codes: Path, clients: int, seconds: float) -> dict[str, float]:
+async def run(
+    opening: AbstractAsyncContextManager[Ask], codes: Path, clients: int, seconds: float
+) -> dict[str, float]:
     """Let ``clients`` ask one after the other until the time is up, after half a second of warming."""
     parsed = [
         read_codes(digits, entry=Entry.TYPED, lengths=PRESET_LENGTHS).code
@@ -115,7 +127,7 @@ async def run(kind: str, folder: Path, codes: Path, clients: int, seconds: float
     ]
     queue = cycle(parsed)
     latencies: list[float] = []
-    async with {"group": group, "single": single}[kind](folder) as ask:
+    async with opening as ask:
         started = time.perf_counter() + 0.5
         cpu_before, ends = time.process_time(), started + seconds
 
@@ -139,4 +151,5 @@ async def run(kind: str, folder: Path, codes: Path, clients: int, seconds: float
 
 if __name__ == "__main__":
     _kind, _folder, _codes, _clients, _seconds = sys.argv[1:]
-    print(json.dumps(uvloop.run(run(_kind, Path(_folder), Path(_codes), int(_clients), float(_seconds)))))
+    _opening = {"group": group, "single": single}[_kind](Path(_folder))
+    print(json.dumps(uvloop.run(run(_opening, Path(_codes), int(_clients), float(_seconds)))))

@@ -39,7 +39,7 @@ BYTES_FIRST: Final = Goal(
     at_most=True,
     timed=False,
 )
-_RIGHT: Final = {"first", "repeat", "over_limit"}
+RIGHT: Final = {"first", "repeat", "over_limit"}
 _CODES: Final = 120_000
 _LEAST_BUSY: Final = 0.9
 _MOST_NEW_S: Final = 6  # the list of new codes is long enough for it
@@ -97,7 +97,7 @@ def whole_path_load(plan: Plan, folder: DataFolder, codes: Path) -> Load:
     fresh = folder.copied(plan.scratch / "served")
     with _served(plan, fresh) as served:
         answer = served.ask(codes.read_text()[:20])
-        if answer["outcome"] not in _RIGHT or answer["ordinal"] != 2:
+        if answer["outcome"] not in RIGHT or answer["ordinal"] != 2:
             raise WrongAnswerError(f"A recorded label answered {answer}")
         warm = fire(served, codes, offset=1, seconds=plan.size.warm_seconds)
         load = fire(served, codes, offset=1 + warm.requests, seconds=plan.size.seconds)
@@ -123,7 +123,7 @@ def _require_recorded(folder: DataFolder, answers: int) -> int:
         ).fetchall()
     outcomes = dict(rows)
     facts = sum(outcomes.values())
-    if facts < answers or not outcomes.keys() <= _RIGHT:
+    if facts < answers or not outcomes.keys() <= RIGHT:
         raise WrongAnswerError(f"{answers} answers, but the record holds {outcomes}")
     return facts
 
@@ -152,6 +152,15 @@ def _described(loads: Sequence[Sequence[Load]]) -> str:
     return (
         f"{middle(loads, _rate):,.0f}/s [{min(rates):,.0f}..{max(rates):,.0f}], {middle(loads, _cpu_us):.0f} us CPU,"
         f" p50 {middle(loads, _p50):.1f} ms, p99 {middle(loads, _p99):.1f} ms, busy {middle(loads, _busy):.2f}"
+    )
+
+
+def describe_loads(loads: Sequence[Sequence[Load]]) -> str:
+    """Return rate and tail of the runs of one candidate, for a note."""
+    rates = [load.rate for pair in loads for load in pair]
+    return (
+        f"{middle(loads, _rate):,.0f}/s [{min(rates):,.0f}..{max(rates):,.0f}],"
+        f" p50 {middle(loads, _p50):.1f} ms, p99 {middle(loads, _p99):.1f} ms"
     )
 
 

@@ -19,6 +19,8 @@ class Size:
     warm_seconds: int
     rows: tuple[int, ...]
     csv_lines: int
+    issued: tuple[int, ...]
+    shared: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,11 +87,13 @@ class DataFolder:
         )
 
 
-def command(path: Path, *words: object) -> Any:
+def command(path: Path, *words: object, database_url: str = "") -> Any:
     """Run one `yanzhen` command on a data folder and return what it printed as JSON, if it did."""
+    elsewhere = {"YANZHEN_DATABASE_URL": database_url} if database_url else {}
     run = subprocess.run(
         [sys.executable, "-m", "app", "--data-dir", str(path), *map(str, words)],
         cwd=ROOT,
+        env=os.environ | elsewhere,
         capture_output=True,
         text=True,
         timeout=_COMMAND_S,
@@ -101,13 +104,17 @@ def command(path: Path, *words: object) -> Any:
     return json.loads(run.stdout) if "--json" in words else None
 
 
-def new_folder(path: Path, *, labels: int) -> DataFolder:
-    """Make a data folder with one activated batch of 20-digit codes and nothing recorded."""
-    command(path, "init")
-    brand = command(path, "brand", "add", "--name", "Bench", "--json")["id"]
-    product = command(path, "product", "add", "--brand", brand, "--name", "Spring water", "--json")["id"]
-    batch = command(path, "batch", "issue", "--product", product, "--quantity", labels, "--json")
-    command(path, "batch", "activate", batch["id"])
+def new_folder(path: Path, *, labels: int, database_url: str = "") -> DataFolder:
+    """Make a data folder with one activated batch of 20-digit codes and nothing recorded.
+
+    With ``database_url`` the batch is in that database, and the keys alone are in the folder.
+    """
+    run = partial(command, path, database_url=database_url)
+    run("init")
+    brand = run("brand", "add", "--name", "Bench", "--json")["id"]
+    product = run("product", "add", "--brand", brand, "--name", "Spring water", "--json")["id"]
+    batch = run("batch", "issue", "--product", product, "--quantity", labels, "--json")
+    run("batch", "activate", batch["id"])
     return DataFolder(
         path=path, recorded=0, labels=labels, batch_id=batch["id"], first_serial=batch["first_serial"]
     )

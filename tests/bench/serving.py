@@ -104,9 +104,17 @@ def generator() -> str:
 
 @contextmanager
 def serving(
-    words: Sequence[str], *, port: int, log: Path, environment: Mapping[str, str] | None = None
+    words: Sequence[str],
+    *,
+    port: int,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    pinned: bool = True,
 ) -> Iterator[Served]:
-    """Run `python -m <words>` on the server's core until the block ends; its output goes to ``log``."""
+    """Run `python -m <words>` on the server's core until the block ends; its output goes to ``log``.
+
+    ``pinned`` is false for several processes, which share all cores with each other and the generator.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *words],
@@ -117,7 +125,8 @@ def serving(
         )
     served = Served(process=process, port=port, log=log)
     try:
-        os.sched_setaffinity(process.pid, {cores()[0]})
+        if pinned:
+            os.sched_setaffinity(process.pid, {cores()[0]})
         _wait_until_it_listens(served)
         yield served
     finally:
