@@ -21,6 +21,7 @@ from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.sqlite import SqliteStorage, open_sqlite
 from app.adapters.throttle import MemoryThrottle
 from app.bootstrap.conversations import Service, conversations, open_spending
+from app.bootstrap.duties import stop_all
 from app.core.engine import VerificationEngine
 from app.core.model.verdict import Verdict
 from app.core.model.verification import VerificationRequest
@@ -184,9 +185,10 @@ class ServiceLife:
             journal=journal,
             clock=world.clock,
         )
-        life._messages = await life._parts.enter_async_context(
-            conversations(service, life._adapters.values())
-        )
+        talks = await life._parts.enter_async_context(conversations(service, life._adapters.values()))
+        life._messages = talks.messages
+        works = [asyncio.ensure_future(work()) for work in talks.works]
+        life._parts.push_async_callback(stop_all, works)
         life._pipeline = Pipeline(
             asking=asking,
             messages=life._messages,
