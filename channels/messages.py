@@ -185,7 +185,8 @@ class Messages:
             self._journal.counted("said_again", channel)
             return said
         asking, request = self._asking, turn.request
-        verdict = await asking.find_answer(request, self._left_ms(deadline_ms, started_s))
+        # the whole deadline, whatever the sender's look-up took: not to know what was said costs a second reply
+        verdict = await asking.find_answer(request, deadline_ms)
         duplicate = verdict is not None and verdict.outcome is not Outcome.UNAVAILABLE
         if verdict is None:
             admission = await asking.admit(turn.subjects)
