@@ -70,7 +70,7 @@ async def test_the_browser_works_and_gets_the_answer(browser: Browser, locale: s
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en"])
 async def test_the_page_tells_what_the_browser_does(browser: Browser, axe: str, locale: str) -> None:
-    async with over_limit(browser, locale=locale, rounds=SLOW, bypass_csp=True) as (page, site):
+    async with over_limit(browser, locale=locale, bypass_csp=True) as (page, site):
         status = page.locator("#proof-status[role=status]")
         assert await status.inner_text() == ""
         for width in (320, 768, 1280):
@@ -79,6 +79,7 @@ async def test_the_page_tells_what_the_browser_does(browser: Browser, axe: str, 
             assert await small_targets(page) == []
             assert await violations(page, axe) == []
         await page.set_viewport_size({"width": 375, "height": 720})
+        await page.route("**/challenge*", lambda _route: None)  # luck could solve it before we have looked
         await page.click("button.main")
         await expect(status).to_contain_text(WORKING[locale])
         assert await page.get_attribute("button.main", "aria-disabled") == "true"
