@@ -146,7 +146,10 @@ async def _call(
     greeting = await turn(CALLS.path, {})
     if greeting is None:
         return None
-    gather = ET.fromstring(greeting).find("Gather")
+    document = ET.fromstring(greeting)
+    gather = document.find("Gather")
+    if gather is None and document.find("Hangup") is not None:
+        return None  # "no answer just now, please call again" and goodbye: no verdict, and whoever hears it calls again
     if gather is None:
         raise WrongAnswer(f"hotline: {greeting}")
     keyed = {"Digits": query.code, "FinishedOnKey": "", "msg": "Gather End"}
