@@ -46,7 +46,13 @@ def as_store_errors(what: str) -> Iterator[None]:
     """Turn the driver's errors into ``StoreUnavailable`` with what was being done and what to do."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        AttributeError,  # the driver's own, of a connection that vanished under it
+        OSError,
+    ) as error:
         said = str(error) or type(error).__name__  # a deadline says nothing
         raise StoreUnavailable(
             f"{what} failed: {said}. Check that the PostgreSQL server runs and accepts this service."
