@@ -4,6 +4,7 @@ import asyncio
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -48,9 +49,19 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def stock(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Stock:
+    return _stock(postgres, tmp_path_factory.mktemp("workers"))
+
+
+@pytest.fixture
+def own_stock(postgres: PostgresServer, tmp_path: Path) -> Stock:
+    """A database that no other test's workers lead."""
+    return _stock(postgres, tmp_path)
+
+
+def _stock(postgres: PostgresServer, parent: Path) -> Stock:
     name = fresh_name()
     asyncio.run(_create(postgres, name))
-    folder = tmp_path_factory.mktemp("workers") / "data"
+    folder = parent / "data"
     shell = ServerShell(folder, postgres.url(name))
     shell.run("init")
     brand = shell.json("brand", "add", "--name", "青禾", "--short-name", "青禾")["id"]

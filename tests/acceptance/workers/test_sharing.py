@@ -25,7 +25,7 @@ PER_MINUTE = 60
 VISITS = 10
 _LEADERS = (
     "SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-    " WHERE locktype = 'advisory' AND classid = $1 AND granted"
+    " WHERE locktype = 'advisory' AND classid = $1 AND granted AND a.datname = current_database()"
 )
 
 
@@ -103,19 +103,19 @@ async def test_limits_hold_over_all_workers_and_one_leads(stock: Stock, redis: R
         assert crew.stop() == 0
 
 
-async def test_a_dead_leader_is_followed_although_redis_is_away(stock: Stock, redis: RedisServer) -> None:
-    crew = Crew(stock.shell.folder, stock.shell.url, YANZHEN_REDIS_URL=redis.url)
+async def test_a_dead_leader_is_followed_although_redis_is_away(own_stock: Stock, redis: RedisServer) -> None:
+    crew = Crew(own_stock.shell.folder, own_stock.shell.url, YANZHEN_REDIS_URL=redis.url)
     try:
         await asyncio.to_thread(crew.until_seen, "worker_ready", 2)
-        [leader] = await leaders(stock.shell.url, lambda ports: len(ports) > 0)
+        [leader] = await leaders(own_stock.shell.url, lambda ports: len(ports) > 0)
         redis.kill()
         pids = [line["pid"] for line in crew.seen("worker_ready")]
         os.kill(worker_on(leader, pids), signal.SIGKILL)
-        [successor] = await leaders(stock.shell.url, lambda ports: ports not in ([], [leader]))
+        [successor] = await leaders(own_stock.shell.url, lambda ports: ports not in ([], [leader]))
         assert successor != leader
     finally:
         assert crew.stop() == 0
-    assert await leaders(stock.shell.url, lambda ports: not ports) == []
+    assert await leaders(own_stock.shell.url, lambda ports: not ports) == []
 
 
 def test_duties_by_a_redis_that_is_not_set_are_refused(stock: Stock) -> None:

@@ -50,13 +50,25 @@ def as_store_errors(what: str) -> Iterator[None]:
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         asyncpg.InternalClientError,
-        AttributeError,  # the driver's own, of a connection that vanished under it
         OSError,
     ) as error:
         said = str(error) or type(error).__name__  # a deadline says nothing
         raise StoreUnavailable(
             f"{what} failed: {said}. Check that the PostgreSQL server runs and accepts this service."
         ) from error
+
+
+@contextmanager
+def as_lost(connection: Connection) -> Iterator[None]:
+    """Raise ``ConnectionResetError`` for the ``AttributeError`` that the driver raises where ``connection`` was lost
+    while it had a call on it.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        if not connection.is_closed():
+            raise
+        raise ConnectionResetError("the connection was lost") from error
 
 
 async def connect(url: str) -> Connection:
@@ -145,7 +157,8 @@ class Connections:
         """Lend a connection; ``what`` stands in the error. Raises ``StoreUnavailable``."""
         with as_store_errors(what):
             async with self._pool.acquire(timeout=ANSWER_WITHIN_S) as connection:
-                yield connection
+                with as_lost(connection):
+                    yield connection
 
     @asynccontextmanager
     async def transaction(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from app.adapters.storage.postgresql.connections import as_store_errors
+from app.adapters.storage.postgresql.connections import as_lost, as_store_errors
 from app.adapters.storage.postgresql.driver import Connection
 from app.adapters.storage.postgresql.succession import Succession
 from app.core.errors import YanzhenError
@@ -130,7 +130,7 @@ class PostgresqlLeadership:
 
 
 async def _ask(connection: Connection, sql: str, *values: object) -> Sequence[Any]:
-    with as_store_errors("Asking who leads"):
+    with as_store_errors("Asking who leads"), as_lost(connection):
         return await connection.fetch(sql, *values, timeout=_ANSWER_WITHIN_S)
 
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import asyncpg
 
-from app.adapters.storage.postgresql.connections import acknowledged, as_store_errors, finish
+from app.adapters.storage.postgresql.connections import acknowledged, as_lost, as_store_errors, finish
 from app.adapters.storage.postgresql.driver import Connection
 from app.adapters.storage.postgresql.succession import Succession
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
@@ -83,7 +83,7 @@ class Recorder:
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await self._connected()
         try:
-            with acknowledged(connection, "Recording"):
+            with as_lost(connection), acknowledged(connection, "Recording"):
                 return await self._succession.watch(connection, work(connection))
         except YanzhenError:
             raise
