@@ -58,9 +58,13 @@ format: setup ## write the formatting and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-proof: setup browser gateway promtool ## the long forms of the heavy tests (hours)
-	YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=7200 $(SPREAD) -m "not alone"
-	@if grep -rqE 'mark\.alone' tests --include='*.py'; then set -x; YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=7200 -m alone; fi
+proof: setup browser gateway promtool ## what each harness proved, in long form (hours); PROOF_QUICK=1 for minutes
+ifdef PROOF_QUICK
+	$(PYTEST) $(SPREAD) --all-harnesses -m "not alone" tests/proof
+else
+	YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=14400 --all-harnesses $(SPREAD) -m "not alone"
+	@if grep -rqE 'mark\.alone' tests --include='*.py'; then set -x; YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=14400 -m alone; fi
+endif
 
 bench: setup ## measure the ratios of docs/performance.md
 	@$(BIN)/python -m tests.bench

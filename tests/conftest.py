@@ -10,6 +10,10 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.proof.harness import prove, pytest_addoption, pytest_configure
+
+__all__ = ["prove", "pytest_addoption", "pytest_configure"]
+
 Budget = Literal["short", "long"]
 
 _SOCKETS_OFF = ("tests/unit/", "tests/contract/")
