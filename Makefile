@@ -12,8 +12,10 @@ VENDOR := app/web/static/vendor
 COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
+MADE_AT = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format proof bench lock browser gateway promtool clean
+.PHONY: help setup run test lint format proof bench lock sbom wheel browser gateway promtool clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +78,12 @@ lock: setup ## resolve the dependencies again (UPGRADE=--upgrade for newer versi
 	npm ci --dry-run --ignore-scripts --no-audit --no-fund --silent  # the lock alone must be enough
 	@! grep -nE '://|--(extra-)?index-url|--find-links|"resolved"' requirements/*.lock || { echo "A lock file names an address."; exit 1; }
 	@! grep -n '"resolved"' package-lock.json || { echo "package-lock.json names an address."; exit 1; }
+
+sbom: setup ## write dist/yanzhen.cdx.json, the bill of materials of what is installed and served
+	@SOURCE_DATE_EPOCH=$(MADE_AT) $(BIN)/python tools/bill_of_materials.py dist/yanzhen.cdx.json
+
+wheel: setup ## build dist/yanzhen-*.whl, byte for byte the same from the same commit
+	@SOURCE_DATE_EPOCH=$(MADE_AT) $(BIN)/python -m hatchling build -t wheel
 
 browser: ## make sure that a Chromium is there for the browser tests
 	@tools/ensure_chromium.sh
