@@ -30,11 +30,11 @@ from app.bootstrap.requirements import require_database
 from app.bootstrap.seats import Post, Seat
 from app.bootstrap.service_keys import ServiceKeys, open_keys
 from app.bootstrap.sharing import Shared, open_shared
-from app.bootstrap.storage import Storage, open_storage
+from app.bootstrap.storage import Storage, is_shared, open_storage
 from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
 from app.bootstrap.tracing import open_journal, trace_requests
-from app.core.engine import EngineLimits, VerificationEngine
+from app.core.engine import ANSWERS_BESIDE_A_SERVER, EngineLimits, VerificationEngine
 from app.core.errors import SettingsInvalid, StoreUnavailable, YanzhenError
 from app.core.ports.clock import Clock
 from app.core.ports.http_calls import HttpCalls
@@ -267,7 +267,11 @@ def _engine(
         cache=shared.cache,
         clock=clock,
         journal=journal,
-        limits=EngineLimits(queue=settings.engine.queue, batch=settings.engine.batch),
+        limits=EngineLimits(
+            queue=settings.engine.queue,
+            batch=settings.engine.batch,
+            answers=ANSWERS_BESIDE_A_SERVER if is_shared(settings) else settings.engine.batch,
+        ),
     )
 
 

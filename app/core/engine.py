@@ -29,14 +29,20 @@ _SWEEP_S: Final = 0.05
 _RETRY_AFTER_S: Final = 5
 _CATALOGUE_TRIES: Final = 5
 _KEY_BYTES: Final = 16
+ANSWERS_BESIDE_A_SERVER: Final = 32  # a millisecond's work: the next commit does not wait longer than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLimits:
-    """``queue`` bounds the verifications waiting for a commit, ``batch`` those sharing one."""
+    """``queue`` bounds the verifications waiting for a commit, ``batch`` those sharing one.
+
+    ``answers`` of a commit are given at once, then the loop turns to what came in. Fewer than a batch let the next
+    commit begin meanwhile, which is of use where the store works in another process.
+    """
 
     queue: int = 4096
     batch: int = 1024
+    answers: int = 1024
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class VerificationEngine:
         self._catalogue = Catalogue(version=-1)
         self._pending: list[_Pending] = []
         self._drainer: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self._watched: dict[int, deque[tuple[float, asyncio.Future[Verdict]]]] = {}
         self._closed = False
@@ -90,8 +97,8 @@ class VerificationEngine:
     async def close(self) -> None:
         """Refuse new queries and wait until every accepted one is answered."""
         self._closed = True
-        while self._drainer is not None:
-            await asyncio.wait((self._drainer,))
+        while self._drainer is not None or self._answering:
+            await asyncio.wait((*self._answering, *((self._drainer,) if self._drainer is not None else ())))
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait((self._sweeper,))
@@ -304,10 +311,23 @@ class VerificationEngine:
         except Exception as error:  # noqa: BLE001 - whatever failed, every asker gets an honest answer
             self._journal.failed("commit_failed", error)
             verdicts = [_unavailable(Detail.NOT_RECORDED)] * len(batch)
-        for item, verdict in zip(batch, verdicts, strict=True):
-            if not item.future.done():
-                item.future.set_result(verdict)
+        at_once = self._limits.answers
+        _answer(batch[:at_once], verdicts[:at_once])
+        if len(batch) > at_once:
+            # the first who have their answers ask again, and their commit goes on beside the answers to the others
+            answering = asyncio.get_running_loop().create_task(
+                self._answer_in_turns(batch[at_once:], verdicts[at_once:])
+            )
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
         self._journal.committed(len(batch), (self._clock.monotonic_s() - started) * 1000)
+
+    async def _answer_in_turns(self, batch: Sequence[_Pending], verdicts: Sequence[Verdict]) -> None:
+        """Give a part of the answers in each turn of the loop. Nothing here can fail, so none is left without."""
+        at_once = self._limits.answers
+        for start in range(0, len(batch), at_once):
+            await asyncio.sleep(0)
+            _answer(batch[start : start + at_once], verdicts[start : start + at_once])
 
     async def _resolve_again(self, batch: list[_Pending], catalogue: Catalogue) -> list[_Pending]:
         """Resolve pending queries under ``catalogue``; those that now record nothing are answered at once."""
@@ -347,6 +367,12 @@ class VerificationEngine:
                     future = queue.popleft()[1]
                     if not future.done():
                         future.set_result(_unavailable(Detail.DEADLINE))
+
+
+def _answer(batch: Sequence[_Pending], verdicts: Sequence[Verdict]) -> None:
+    for item, verdict in zip(batch, verdicts, strict=True):
+        if not item.future.done():
+            item.future.set_result(verdict)
 
 
 def _share_a_key(one: bytes, other: bytes) -> bool:

@@ -24,7 +24,7 @@ from app.adapters.cache.memory import MemoryCache
 from app.adapters.clock import SystemClock
 from app.adapters.storage.sqlite import open_sqlite
 from app.adapters.storage.sqlite.database import open_connection
-from app.core.engine import VerificationEngine
+from app.core.engine import EngineLimits, VerificationEngine
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.code import PRESET_LENGTHS, Code, Entry, read_codes
 from app.core.model.verdict import Outcome
@@ -60,7 +60,12 @@ async def group(folder: Path) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def engine_on(folder: Path, store: VerificationStore, catalogues: CatalogueStore) -> AsyncIterator[Ask]:
+async def engine_on(
+    folder: Path,
+    store: VerificationStore,
+    catalogues: CatalogueStore,
+    limits: EngineLimits | None = None,
+) -> AsyncIterator[Ask]:
     """Yield a query to the real engine and recogniser on a store."""
     clock = SystemClock()
     recogniser = CodebookRecogniser(KeyFile(folder / "keys.json").load)
@@ -72,6 +77,7 @@ async def engine_on(folder: Path, store: VerificationStore, catalogues: Catalogu
         cache=MemoryCache(clock),
         clock=clock,
         journal=RecordingJournal(),
+        limits=limits,
     )
     await engine.start()
 

@@ -18,6 +18,7 @@ import asyncpg
 import uvloop
 
 from app.adapters.storage.postgresql import open_postgresql
+from app.core.engine import ANSWERS_BESIDE_A_SERVER, EngineLimits
 from app.core.model.code import Code
 from app.core.ports.labels import Recognised
 from app.issuing.key_file import KeyFile
@@ -38,8 +39,9 @@ _RECORD: Final = (
 async def group(folder: Path, url: str) -> AsyncIterator[Ask]:
     """Yield a query to the real engine, recogniser and store."""
     storage = await open_postgresql(url)
+    limits = EngineLimits(answers=ANSWERS_BESIDE_A_SERVER)  # as the service has it on such a store
     try:
-        async with engine_on(folder, storage.verifications, storage.catalogues) as ask:
+        async with engine_on(folder, storage.verifications, storage.catalogues, limits) as ask:
             yield ask
     finally:
         await storage.close()

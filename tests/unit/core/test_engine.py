@@ -95,6 +95,40 @@ class TestGroupCommit:
         assert sum(service.journal.commits) == 25
         assert max(service.journal.commits) <= 10
 
+    async def test_a_commit_begins_while_answers_of_the_last_are_given(self, service: SampleService) -> None:
+        engine = engine_over(service, limits=EngineLimits(answers=10))
+        await engine.start()
+        answered: list[int] = []
+        begun_after: list[int] = []
+
+        async def client() -> None:
+            await engine.verify(ask(service.code()))
+            answered.append(len(service.journal.commits))
+            if len(answered) == 1:
+                service.store.hold()
+                asking = await committing(engine, ask(service.code()))
+                begun_after.append(len(answered))
+                service.store.release()
+                assert (await asking).ordinal == 51
+
+        await asyncio.gather(*(client() for _ in range(50)))
+        assert service.journal.commits == [50, 1]
+        assert begun_after[0] < 50
+        await engine.close()
+
+    async def test_closing_waits_for_answers_that_are_given_in_turns(self, service: SampleService) -> None:
+        engine = engine_over(service, limits=EngineLimits(answers=1))
+        await engine.start()
+        service.store.hold()
+        asking = [asyncio.create_task(engine.verify(ask(service.code()))) for _ in range(30)]
+        await until(lambda: engine._drainer is not None and not engine._pending)
+        closing = asyncio.create_task(engine.close())
+        await until(lambda: engine._closed)
+        service.store.release()
+        await closing
+        assert not engine._answering
+        assert [(await asked).ordinal for asked in asking] == list(range(1, 31))
+
     async def test_a_full_queue_answers_unavailable_at_once(self, service: SampleService) -> None:
         engine = engine_over(service, limits=EngineLimits(queue=5, batch=1))
         await engine.start()
