@@ -25,6 +25,7 @@ class Checkpointer:
         self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._connection = open_connection(path)
+        self._seen = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="yanzhen-checkpoints", daemon=True)
         self._thread.start()
@@ -47,16 +48,18 @@ class Checkpointer:
             return False
         return not busy
 
+    def look(self) -> None:
+        """Copy back what it can of a long log, if anything was committed since it last did; one pass of the thread."""
+        try:
+            if self._wal.stat().st_size < _AT_BYTES:
+                return
+            changes = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if changes != self._seen:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._seen = changes
+        except (OSError, sqlite3.Error):
+            return  # the writer meets the same trouble and reports it
+
     def _run(self) -> None:
-        done = 0
         while not self._stop.wait(_EVERY_S):
-            try:
-                size = self._wal.stat().st_size
-                if size < _AT_BYTES:
-                    continue
-                changes = self._connection.execute("PRAGMA data_version").fetchone()[0]
-                if changes != done:
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                    done = changes
-            except (OSError, sqlite3.Error):
-                continue  # the writer meets the same trouble and reports it
+            self.look()

@@ -1,0 +1,166 @@
+"""A stretch of the store's life on watched files: what SQLite asked of the device, and what was promised when.
+
+A promise is made when a COMMIT returns; it is the whole contents of the database at that moment. The same seed gives
+the same log, byte by byte: the keys, nonces and references that are random in the service are drawn from it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+import apsw
+
+from app.adapters.storage.sqlite import checkpoints, database, transaction, writer
+from app.adapters.storage.rows import to_micros
+from app.core.model.catalogue import Catalogue
+from app.core.model.verdict import Verdict
+from tests.proof.files.bridge import Connection, bridged
+from tests.proof.files.vfs import Operation, WatchedFiles
+from tests.proof.power_loss.survivors import Image
+
+FILE: Final = "record.db"
+NEVER_S: Final = 86_400.0
+Contents = dict[str, int]  # by table, a hash of its rows
+Fact = tuple[Any, ...]  # id, ordinal, outcome, microseconds
+
+_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+_FACTS: Final = "SELECT id, ordinal, outcome, at FROM verification ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """After ``position`` operations a COMMIT had returned, and this was in the database."""
+
+    position: int
+    contents: Contents
+    facts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A verdict, and how many operations there were when its caller had it."""
+
+    position: int
+    verdict: Verdict
+
+
+@dataclass(slots=True, kw_only=True)
+class Recording:
+    """What happened from the files in ``image`` on, which hold ``contents`` (None: there is no database yet).
+
+    ``upgraded`` is when the schema was promised, ``kept`` what was acknowledged before all this, ``catalogue`` the last.
+    """
+
+    seed: str
+    image: Image
+    names: dict[str, int]
+    operations: list[Operation]
+    contents: Contents | None = None
+    kept: Sequence[Fact] = ()
+    upgraded: int = 0
+    catalogue: Catalogue | None = None
+    promises: list[Promise] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+
+    def promised(self, position: int) -> int:
+        """Return how many promises were made in the first ``position`` operations."""
+        return bisect_right(self.promises, position, key=lambda promise: promise.position)
+
+    def may_be(self, position: int) -> list[Contents | None]:
+        """Return what the database may hold after a loss of power: what was promised, or with the commit under way."""
+        made = self.promised(position)
+        return [self.contents, *(promise.contents for promise in self.promises)][made : made + 2]
+
+    def acknowledged(self) -> list[tuple[int, Fact]]:
+        """Return (position, fact) of every verdict: when its COMMIT returned, or its caller had it where that was sooner.
+
+        In the order of the facts' ids, each once.
+        """
+        found: dict[int, tuple[int, Fact]] = {fact[0]: (0, fact) for fact in self.kept}
+        ends = [promise.facts for promise in self.promises]
+        for told in self.told:
+            number = told.verdict.verification_id
+            if number is None:
+                continue
+            commit = bisect_right(ends, number - 1)
+            returned = self.promises[commit].position if commit < len(ends) else NEVER_S
+            position = int(min(told.position, returned, found.get(number, (NEVER_S,))[0]))
+            found[number] = (position, fact_of(told.verdict))
+        return [found[number] for number in sorted(found)]
+
+
+def fact_of(verdict: Verdict) -> Fact:
+    """Return what of a verdict must stand in its fact."""
+    assert verdict.recorded_at is not None
+    return verdict.verification_id, verdict.ordinal, verdict.outcome.value, to_micros(verdict.recorded_at)
+
+
+def contents_of(connection: Any) -> Contents:
+    """Return the database's whole contents."""
+    names = [row[0] for row in connection.execute(_TABLES).fetchall()]
+    return {name: hash(tuple(connection.execute(f"SELECT * FROM {name}").fetchall())) for name in names}  # noqa: S608
+
+
+@contextmanager
+def recording(folder: Path, seed: str) -> Iterator[Recording]:
+    """Record what the storage does with the files in ``folder`` inside the block, free of chance and of time."""
+    image = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
+    chance = _Chance(seed)
+    files = WatchedFiles(folder)
+    now = Recording(
+        seed=seed, image=image, names=dict(files.first_names), operations=files.operations
+    )
+    with ExitStack() as stack:
+        stack.callback(files.end)
+        stack.callback(apsw.randomness, 0)
+        stack.callback(chance.unregister)
+        apsw.randomness(0)  # SQLite draws a new seed, from `chance`
+        stack.enter_context(bridged(files, partial(_promise, now)))
+        stack.enter_context(patch.object(transaction, "secrets", chance))
+        stack.enter_context(patch.object(writer, "IDLE_S", NEVER_S))
+        stack.enter_context(patch.object(checkpoints, "_EVERY_S", NEVER_S))
+        yield now
+
+
+def commit_before_sync() -> Any:
+    """Plant the fault: commits are not synced."""
+    weak = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database.PRAGMAS)
+    assert weak != database.PRAGMAS
+    return patch.object(database, "PRAGMAS", weak)
+
+
+def _promise(now: Recording, connection: Connection) -> None:
+    position = len(now.operations)
+    contents = contents_of(connection.apsw)
+    facts = 0
+    if "verification" in contents:
+        facts = connection.apsw.execute("SELECT count(*) FROM verification").fetchone()[0]
+    now.promises.append(Promise(position=position, contents=contents, facts=facts))
+
+
+class _Chance(apsw.VFS):
+    """Random numbers from a seed, for SQLite (log salts) and for what draws from ``secrets``."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = Random(seed)
+        super().__init__("seeded", "", makedefault=True)
+
+    def xRandomness(self, amount: int) -> bytes:  # noqa: N802 - SQLite's name
+        return self._random.randbytes(amount)
+
+    def randbits(self, bits: int) -> int:
+        return self._random.getrandbits(bits)
+
+
+def facts_in(connection: sqlite3.Connection) -> list[Fact]:
+    """Return every fact in the order of their ids."""
+    return connection.execute(_FACTS).fetchall()

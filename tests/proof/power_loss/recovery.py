@@ -1,0 +1,244 @@
+"""Turn the power on again: open what survived as the service does, and compare it with what was promised."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal
+
+from app.adapters.storage.record_checks import ORDINALS
+from app.adapters.storage.sqlite import open_sqlite, upgrade_sqlite
+from app.adapters.storage.sqlite.backups import _STATES
+from app.adapters.storage.sqlite.database import open_connection, require_current_schema
+from app.adapters.storage.sqlite.histories import Histories
+from app.adapters.storage.sqlite.transaction import record_drafts
+from app.core.errors import YanzhenError
+from app.core.model.caller import Caller, CallerKind
+from app.core.model.catalogue import Catalogue
+from app.core.model.verification import Draft
+from app.core.rules import gets_ordinal
+from tests.fakes.clock import START
+from tests.proof.power_loss.recording import (
+    FILE,
+    Contents,
+    Fact,
+    Recording,
+    Told,
+    contents_of,
+    facts_in,
+    recording,
+)
+from tests.proof.power_loss.survivors import Device, Image
+
+Kind = Literal["lost", "changed", "corrupt"]
+
+_AGAIN: Final = Caller(kind=CallerKind.PHONE, token=b"caller-number-03")
+_LATER: Final = START + timedelta(days=1)
+_COUNTS: Final = (
+    "SELECT (SELECT coalesce(max(id), 0) FROM verification),"
+    " (SELECT count(*) FROM verification WHERE serial = :serial AND ordinal IS NOT NULL),"
+    " (SELECT count(*) FROM verification WHERE serial = :serial AND ordinal IS NOT NULL AND caller ="
+    " (SELECT reference FROM caller WHERE token = :token)), (SELECT version FROM catalogue_version)"
+)
+_LAST: Final = "SELECT id, ordinal, own_ordinal FROM verification ORDER BY id DESC LIMIT 1"
+
+
+class Breach(Exception):
+    """A promise that was not kept."""
+
+    def __init__(self, kind: Kind, what: str) -> None:
+        super().__init__(f"{kind}: {what}")
+        self.kind: Kind = kind
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted; ``breaches`` by kind, ``told`` a line each that replays it."""
+
+    crashes: int = 0
+    second_crashes: int = 0
+    acknowledged: int = 0
+    restarts: int = 0
+    breaches: dict[Kind, int] = field(default_factory=lambda: {"lost": 0, "changed": 0, "corrupt": 0})
+    told: list[str] = field(default_factory=list)
+
+    def count(self, breach: Breach, replay: str) -> None:
+        self.breaches[breach.kind] += 1
+        self.told.append(f"{replay}: {breach}")
+
+
+def crash(now: Recording, points: list[int], folder: Path, tally: Tally, *, again: int = 0, serve: int = 0) -> None:
+    """Cut the power at each of the ``points`` of a recording and check what is found.
+
+    Every ``serve``-th time the whole storage is opened, and every ``again``-th time the power goes once more while it
+    recovers; 0 is never. Breaches go to the tally.
+    """
+    device, done, acknowledged = Device(now.image, now.names), 0, now.acknowledged()
+    for turn, point in enumerate(sorted(points)):
+        for operation in now.operations[done:point]:
+            device.carry_out(operation)
+        done = point
+        luck = Random(f"{now.seed}/{point}/{turn}")
+        image = device.survivors(luck)
+        kept = [fact for position, fact in acknowledged if position <= point]
+        tally.crashes += 1
+        tally.acknowledged += len(kept)
+        try:
+            contents = check(now, point, image, kept, folder)
+            if serve and turn % serve == 0 and point >= now.upgraded:
+                _serve(image, folder)
+                tally.restarts += 1
+            if again and turn % again == 0 and point >= now.upgraded:
+                _crash_again(now, image, contents, kept, folder, tally, luck)
+        except Breach as breach:
+            tally.count(breach, f"seed {now.seed!r}, point {point}, turn {turn}")
+
+
+def check(now: Recording, point: int, image: Image, kept: list[Fact], folder: Path) -> Contents | None:
+    """Open what survived and check it; return its contents. Raises ``Breach``."""
+    allowed = now.may_be(point)
+    with _laid_out(image, folder) as path, _as_corrupt():
+        contents = None
+        if image.get(FILE):
+            with closing(open_connection(path)) as connection:
+                _require_sound(connection)
+                contents = contents_of(connection) or None
+        if contents not in allowed:
+            _tell_difference(now, point, contents, kept, path)
+        if point < now.upgraded:
+            upgrade_sqlite(path)
+        with closing(open_connection(path)) as connection:
+            require_current_schema(connection)
+            _require_facts(facts_in(connection), kept)
+            if connection.execute(ORDINALS).fetchall() or connection.execute(_STATES).fetchall():
+                raise Breach("corrupt", "ordinals or folded states disagree with the facts")
+            _go_on(connection, now.catalogue)
+    return contents
+
+
+def _require_sound(connection: sqlite3.Connection) -> None:
+    problems = connection.execute("PRAGMA integrity_check(3)").fetchall()
+    problems += connection.execute("PRAGMA foreign_key_check").fetchall()
+    if problems != [("ok",)]:
+        raise Breach("corrupt", str(problems[:3]))
+
+
+def _require_facts(found: list[Fact], kept: list[Fact]) -> None:
+    """Every acknowledged fact is there and is what its caller was told; ids begin at 1 and have no gap."""
+    if [fact[0] for fact in found] != list(range(1, len(found) + 1)):
+        raise Breach("corrupt", "ids are not 1, 2, 3 ...")
+    for fact in kept:
+        if fact[0] > len(found):
+            raise Breach("lost", f"{len(kept)} verdicts were acknowledged and {len(found)} are there")
+        if found[fact[0] - 1] != fact:
+            raise Breach("changed", f"{fact} was acknowledged and {found[fact[0] - 1]} is there")
+
+
+def _tell_difference(
+    now: Recording, point: int, contents: Contents | None, kept: list[Fact], path: Path
+) -> None:
+    """Raise the breach: an acknowledged verdict that is not there, an earlier state of the database, or none it had."""
+    if contents and "verification" in contents:
+        with closing(open_connection(path)) as connection:
+            _require_facts(facts_in(connection), kept)
+    earlier = [now.contents, *(promise.contents for promise in now.promises[: now.promised(point)])]
+    if contents in earlier:
+        raise Breach("lost", f"the state after commit {earlier.index(contents)} of {now.promised(point)}")
+    wanted = now.may_be(point)[0] or {}
+    wrong = [name for name in wanted if (contents or {}).get(name) != wanted[name]]
+    raise Breach("changed", f"no state that there was; differs in {', '.join(wrong)}")
+
+
+def _go_on(connection: sqlite3.Connection, catalogue: Catalogue | None) -> None:
+    """Record one more verification of the latest label: it gets the next id and the next ordinals."""
+    row = connection.execute("SELECT serial FROM verification WHERE serial IS NOT NULL ORDER BY id DESC LIMIT 1")
+    (serial,) = row.fetchone() or (None,)
+    draft = _draft(catalogue, serial)
+    asked = {"serial": serial, "token": _AGAIN.token}
+    last, count, own, version = connection.execute(_COUNTS, asked).fetchone()
+    connection.execute("BEGIN IMMEDIATE")
+    (verdict,) = record_drafts(connection, Histories(connection), [draft], Catalogue(version=version))
+    connection.execute("COMMIT")
+    expected = (last + 1, count + 1, own + 1) if gets_ordinal(draft.label) else (last + 1, None, None)
+    found = connection.execute(_LAST).fetchone()
+    if found != expected or verdict.ordinal != expected[1]:
+        raise Breach("changed", f"the next verification got {found} and not {expected}")
+
+
+def _draft(catalogue: Catalogue | None, serial: int | None) -> Draft:
+    label = None
+    if catalogue is not None and serial is not None:
+        batch = catalogue.batch_of(serial)
+        assert batch is not None
+        label = catalogue.label(serial, batch)
+    return Draft(
+        label=label,
+        code_digest=b"0123456789abcdef" if label is None else None,
+        caller=_AGAIN,
+        channel="web",
+        place="",
+        received_at=_LATER,
+    )
+
+
+def _serve(image: Image, folder: Path) -> None:
+    with _laid_out(image, folder) as path, _as_corrupt():
+        asyncio.run(_answer(path))
+
+
+async def _answer(path: Path) -> list[Any]:
+    """Open the whole storage, verify a few times, and close it."""
+    storage = await open_sqlite(path)
+    try:
+        catalogue = await storage.catalogues.load()
+        label = catalogue.batches[0].first_serial if catalogue.batches else None
+        return [
+            (await storage.verifications.record([_draft(catalogue, label)], catalogue))[0] for _ in range(3)
+        ]
+    finally:
+        await storage.close()
+
+
+def _crash_again(  # noqa: PLR0913 - what a crash consists of
+    now: Recording,
+    image: Image,
+    contents: Contents | None,
+    kept: list[Fact],
+    folder: Path,
+    tally: Tally,
+    luck: Random,
+) -> None:
+    """Recover on watched files and cut the power at points of that."""
+    with _laid_out(image, folder) as path, _as_corrupt():
+        with recording(folder, f"{now.seed} again") as second:
+            second.contents, second.kept, second.catalogue = contents, kept, now.catalogue
+            for verdict in asyncio.run(_answer(path)):
+                second.told.append(Told(position=len(second.operations), verdict=verdict))
+    before = tally.crashes
+    crash(second, [luck.randint(0, len(second.operations)) for _ in range(8)], folder, tally)
+    tally.second_crashes += tally.crashes - before
+
+
+@contextmanager
+def _laid_out(image: Image, folder: Path) -> Iterator[Path]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, data in image.items():
+        (folder / name).write_bytes(data)
+    yield folder / FILE
+
+
+@contextmanager
+def _as_corrupt() -> Iterator[None]:
+    """What cannot be opened, read or written is corrupt."""
+    try:
+        yield
+    except (sqlite3.Error, YanzhenError) as error:
+        raise Breach("corrupt", str(error)) from error

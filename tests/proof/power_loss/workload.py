@@ -1,0 +1,253 @@
+"""A random evening of the service by seed: callers at once, replies, recalls, folds, checkpoints, erasures, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+from app.adapters.cache.memory import MemoryCache
+from app.adapters.storage.sqlite import FoldLimits, SqliteStorage, checkpoints, open_sqlite, upgrade_sqlite, writer
+from app.core.engine import EngineLimits, VerificationEngine
+from app.core.model.caller import Caller, CallerKind
+from app.core.model.catalogue import Catalogue
+from app.core.model.code import Code
+from app.core.model.label import CodeBatch, LabelState
+from app.core.model.reply import Accepted, PutOff, ReplyAddress
+from app.core.model.verification import VerificationRequest
+from app.core.ports.correspondence import Change
+from app.issuing.ports import BatchOrder, StateChange
+from app.issuing.recogniser import CodebookRecogniser
+from tests.fakes.clock import FakeClock
+from tests.fakes.recording_journal import RecordingJournal
+from tests.fakes.sample_service import fixed_keyring
+from tests.proof.power_loss.recording import FILE, Recording, Told, recording
+
+_LABELS: Final = 24
+_ISSUED_NOT_ACTIVE: Final = 4
+_CALLERS: Final = 9
+_ADDRESS: Final = ReplyAddress(sender="twilio", recipient="+8613800000000", ours="1069")
+_KEYRING: Final = fixed_keyring()
+_SERVED: Final = ("web", "sms", "wechat")
+
+
+class PlainSealing:
+    """Seals nothing: the same bytes every time."""
+
+    def seal(self, plain: bytes, *, about: bytes) -> bytes:
+        return about + plain
+
+    def open(self, sealed: bytes, *, about: bytes) -> bytes | None:
+        return sealed.removeprefix(about)
+
+
+async def record_workload(folder: Path, seed: str, steps: int) -> Recording:
+    """Create the database and live through ``steps`` random steps, each of several things at once."""
+    chance = Random(seed)
+    with ExitStack() as stack:
+        now = stack.enter_context(recording(folder, seed))
+        for where, name, value in (
+            (writer, "WAL_CAP_BYTES", chance.choice((60_000, 200_000, 10**9))),
+            (writer, "_WAL_LOOKS_EVERY", 4),
+            (checkpoints, "_AT_BYTES", chance.choice((1, 60_000))),
+        ):
+            stack.enter_context(patch.object(where, name, value))
+        upgrade_sqlite(folder / FILE)
+        now.upgraded = len(now.operations)
+        life = _Life(now, folder / FILE, chance)
+        await life.open()
+        try:
+            await life.issue()
+            for _ in range(steps):
+                await life.step()
+            now.catalogue = await life.catalogue()
+        finally:
+            await life.close()
+    return now
+
+
+class _Life:
+    def __init__(self, now: Recording, path: Path, chance: Random) -> None:
+        self._now = now
+        self._path = path
+        self._chance = chance
+        self._clock = FakeClock()
+        self._journal = RecordingJournal()
+        self._recogniser = CodebookRecogniser(lambda: _KEYRING)
+        self._codebook = _KEYRING.codebook()
+        self._messages = 0
+        self._batches: list[CodeBatch] = []
+        self._steps: tuple[tuple[int, Callable[[], Awaitable[Any]]], ...] = (
+            (24, self._ask),
+            (4, self._reply),
+            (3, self._change),
+            (3, self._look),
+            (2, self._fold),
+            (1, self._erase),
+            (1, self._restart),
+            (1, self.issue),
+        )
+
+    async def open(self) -> None:
+        chance = self._chance
+        fold = FoldLimits(
+            labels=chance.choice((2, 6, 50)), facts=chance.choice((3, 20, 200)), slice=chance.choice((1, 4))
+        )
+        self._storage: SqliteStorage = await open_sqlite(self._path, fold=fold)
+        self._outbox = self._storage.outbox(PlainSealing())
+        self._engine = VerificationEngine(
+            recogniser=self._recogniser,
+            store=self._storage.verifications,
+            catalogues=self._storage.catalogues,
+            cache=MemoryCache(self._clock),
+            clock=self._clock,
+            journal=self._journal,
+            limits=EngineLimits(batch=chance.choice((1, 3, 100))),
+        )
+        await self._engine.start()
+
+    async def close(self) -> None:
+        await self._engine.close()
+        await self._storage.close()
+        assert not self._journal.failures, self._journal.failures
+
+    async def catalogue(self) -> Catalogue:
+        return await self._storage.catalogues.load()
+
+    async def step(self) -> None:
+        self._clock.advance(1)
+        (todo,) = self._chance.choices(
+            [step for _, step in self._steps], [weight for weight, _ in self._steps]
+        )
+        await todo()
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    async def issue(self) -> None:
+        registry = self._storage.registry
+        if not self._batches:
+            await registry.put_key_checks(_KEYRING.checks())
+        brand = await registry.add_brand(name="青禾")
+        product = await registry.add_product(brand_id=brand.id, name="奶粉")
+        order = BatchOrder(
+            product_id=product.id,
+            layout=20,
+            quantity=_LABELS,
+            at_most=10**9,
+            tag_key_id=1,
+            url_prefix="https://verify.example/q/",
+            issued_at=self._clock.now(),
+        )
+        batch = await registry.issue_batch(order)
+        self._batches.append(batch)
+        await self._set(batch, 0, _LABELS - _ISSUED_NOT_ACTIVE - 1, LabelState.ACTIVE)
+
+    async def _ask(self) -> None:
+        """Some callers at once, and beside them what callers' messages bring about."""
+        number = self._chance.choice((1, 2, 5, 12))
+        jobs: list[Awaitable[Any]] = [self._verify(self._request()) for _ in range(number)]
+        jobs += [self._owe() for _ in range(self._chance.choice((0, 0, 1, 3)))]
+        if self._chance.random() < 0.3:
+            jobs.append(self._obey())
+        self._chance.shuffle(jobs)
+        await asyncio.gather(*jobs)
+
+    async def _verify(self, request: VerificationRequest) -> None:
+        verdict = await self._engine.verify(request)
+        self._now.told.append(Told(position=len(self._now.operations), verdict=verdict))
+
+    async def _reply(self) -> None:
+        replies = await self._outbox.take(self._clock.now(), limit=self._chance.choice((1, 8)))
+        late = PutOff(until=self._clock.now())
+        for reply in replies:
+            settlement = self._chance.choice((Accepted(provider_id=f"SM{reply.id}"), late))
+            await self._outbox.settle(reply.id, settlement, now=self._clock.now())
+
+    async def _change(self) -> None:
+        batch = self._chance.choice(self._batches)
+        if self._chance.random() < 0.5:
+            recalled = self._chance.random() < 0.5
+            at = self._clock.now()
+            await self._storage.registry.set_recalled(batch.id, recalled=recalled, reason="玻璃", at=at)
+        else:
+            first = self._chance.randrange(_LABELS)
+            state = self._chance.choice((LabelState.ACTIVE, LabelState.VOIDED, LabelState.EXPIRED))
+            await self._set(batch, first, min(first + 3, _LABELS - 1), state)
+
+    async def _look(self) -> None:
+        await asyncio.to_thread(self._storage._checkpointer.look)
+
+    async def _fold(self) -> None:
+        """Fold as the writer does when nothing is asked for."""
+        labels = self._chance.choice((1, 8))
+        await self._storage._writer.submit(lambda _db, histories: histories.fold(labels))
+
+    async def _erase(self) -> None:
+        await self._storage.erase(self._token(self._chance.randrange(_CALLERS)))
+
+    async def _restart(self) -> None:
+        await self.close()
+        await self.open()
+
+    # -- what is asked ---------------------------------------------------------------------------------------
+
+    def _request(self) -> VerificationRequest:
+        chance = self._chance
+        message = alias = None
+        if chance.random() < 0.4:  # sometimes one that was sent before
+            message = str(self._next_message() if chance.random() < 0.7 else chance.randint(0, self._messages))
+            alias = f"alias {message}" if chance.random() < 0.3 else None
+        return VerificationRequest(
+            code=self._code(),
+            caller=self._caller(),
+            channel=chance.choice(_SERVED),
+            message_id=message,
+            alias_id=alias,
+            received_at=self._clock.now(),
+            place=chance.choice(("", "浙江杭州")),
+        )
+
+    def _code(self) -> Code:
+        serial = 20 * 10**15 + 10**9  # in no batch
+        if self._chance.random() < 0.9:
+            batch = self._chance.choice(self._batches)
+            serial = batch.first_serial + min(int(self._chance.expovariate(0.2)), _LABELS - 1)
+        return Code(digits=self._codebook.make(serial, tag_key_id=1))
+
+    def _caller(self) -> Caller:
+        number = self._chance.randrange(_CALLERS)
+        return Caller(kind=CallerKind.PHONE, token=self._token(number) if number else None)
+
+    @staticmethod
+    def _token(number: int) -> bytes:
+        return b"caller-number-%02d" % number
+
+    def _next_message(self) -> int:
+        self._messages += 1
+        return self._messages
+
+    async def _owe(self) -> None:
+        key = self._next_message().to_bytes(16, "big")
+        await self._outbox.owe(key, _ADDRESS, now=self._clock.now(), text="正品。")
+
+    async def _obey(self) -> None:
+        change = Change(locale=self._chance.choice(("en", "zh-CN")))
+        await self._storage.correspondence.change(
+            self._caller(),
+            change,
+            message_key=self._next_message().to_bytes(16, "big"),
+            now=self._clock.now(),
+        )
+
+    async def _set(self, batch: CodeBatch, first: int, last: int, state: LabelState) -> None:
+        change = StateChange(
+            batch_id=batch.id,
+            first_serial=batch.first_serial + first,
+            last_serial=batch.first_serial + last,
+            state=state,
+        )
+        await self._storage.registry.change_states([change], at=self._clock.now())
