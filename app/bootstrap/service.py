@@ -28,7 +28,7 @@ from app.bootstrap.duties import Work, stop_all, take_up
 from app.bootstrap.figures import open_metrics
 from app.bootstrap.requirements import require_database
 from app.bootstrap.seats import Post, Seat
-from app.bootstrap.service_keys import ServiceKeys, open_keys
+from app.bootstrap.service_keys import ServiceKeys, keys_that_fit, open_keys
 from app.bootstrap.sharing import Shared, open_shared
 from app.bootstrap.storage import Storage, is_shared, open_storage
 from app.bootstrap.telephony import IVR, open_hotline
@@ -162,17 +162,18 @@ async def _lay_foundation(settings: Settings, post: Post | None, parts: AsyncExi
     warn_of_idle_settings(settings, log)
     storage = await open_storage(settings)
     parts.push_async_callback(storage.close)
-    keys = open_keys(settings, await storage.catalogues.load(), log)
+    keys = open_keys(settings, log)
     shared = await open_shared(
         settings,
         clock=clock,
         logs=logs,
-        digest_key=keys.throttle_key,
+        keys=keys,
         post=post,
         storage=storage,
         metrics=metrics,
         parts=parts,
     )
+    keys = keys_that_fit(keys, settings, await shared.catalogues.load(), log)
     engine = _engine(settings, storage, keys, shared, clock, journal)
     await engine.start()
     parts.push_async_callback(engine.close)
@@ -198,7 +199,7 @@ async def _open_channels(
     parts.push_async_callback(calls.close)
     places = PhoneNumberPlaces()
     spending = await open_spending(settings, base.storage, base.clock)
-    hotline = await open_hotline(settings, spending, base.storage.catalogues, base.log, parts)
+    hotline = await open_hotline(settings, spending, base.shared.catalogues, base.log, parts)
     if hotline is not None or (SMS in settings.channels and settings.sms.any_provider):
         await asyncio.to_thread(places.load)  # a third of a second that no shopper should wait for
     own: dict[str, object] = {SMS: sms_settings(settings), IVR: hotline, WECHAT: wechat_settings(settings)}
@@ -263,7 +264,7 @@ def _engine(
     return VerificationEngine(
         recogniser=keys.recogniser,
         store=storage.verifications,
-        catalogues=storage.catalogues,
+        catalogues=shared.catalogues,
         cache=shared.cache,
         clock=clock,
         journal=journal,

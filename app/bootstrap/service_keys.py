@@ -21,45 +21,60 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceKeys:
-    """What the key file makes possible; ``throttle_key`` hides callers in limits that machines share."""
+    """What the key file makes possible; ``throttle_key`` hides callers in limits that machines share. ``ring`` is None
+    where the file cannot be used.
+    """
 
+    ring: Keyring | None
     recogniser: CodebookRecogniser
     identities: KeyedIdentities
     sealing: Sealing
     throttle_key: bytes
 
 
-def open_keys(settings: Settings, catalogue: Catalogue, log: Logger) -> ServiceKeys:
-    """Return recognition and identities; where the keys do not fit, ones that answer nothing until a restart.
-
-    They must not heal half: identities are made once, so a key file restored later counts from the next start.
-    """
+def open_keys(settings: Settings, log: Logger) -> ServiceKeys:
+    """Return recognition and identities; where the file cannot be used, ones that answer nothing until a restart."""
     key_file = KeyFile(settings.key_file)
     try:
         ring = key_file.load()
-        require_fit(ring, catalogue, key_file)
         identities = KeyedIdentities(
             caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
         )
     except (KeyFileInvalid, KeyMissing) as error:
-        failure = error
-        effect = "every answer is unavailable until a restart with the right keys"
-        log.error("keys_unusable", error=str(failure), effect=effect)  # noqa: TRY400 - a traceback says nothing here
-
-        def refuse() -> Keyring:
-            raise failure
-
-        passing = KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32))
-        return ServiceKeys(
-            recogniser=CodebookRecogniser(refuse),
-            identities=passing,
-            sealing=AesGcmSealing({1: token_bytes(32)}),
-            throttle_key=token_bytes(32),
-        )
-    sealing = AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]})
+        return _useless(error, log)
     return ServiceKeys(
+        ring=ring,
         recogniser=CodebookRecogniser(key_file.load),
         identities=identities,
-        sealing=sealing,
+        sealing=AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]}),
         throttle_key=blake2b(b"throttle", key=ring.secret(SecretName.CALLER).key).digest()[:32],
+    )
+
+
+def keys_that_fit(keys: ServiceKeys, settings: Settings, catalogue: Catalogue, log: Logger) -> ServiceKeys:
+    """Return ``keys``; where they are another database's, ones that answer nothing until a restart."""
+    if keys.ring is not None:
+        try:
+            require_fit(keys.ring, catalogue, KeyFile(settings.key_file))
+        except (KeyFileInvalid, KeyMissing) as error:
+            return _useless(error, log)
+    return keys
+
+
+def _useless(failure: KeyFileInvalid | KeyMissing, log: Logger) -> ServiceKeys:
+    """Return keys that refuse. They must not heal half: identities are made once, so a key file restored later counts
+    from the next start.
+    """
+    effect = "every answer is unavailable until a restart with the right keys"
+    log.error("keys_unusable", error=str(failure), effect=effect)
+
+    def refuse() -> Keyring:
+        raise failure
+
+    return ServiceKeys(
+        ring=None,
+        recogniser=CodebookRecogniser(refuse),
+        identities=KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32)),
+        sealing=AesGcmSealing({1: token_bytes(32)}),
+        throttle_key=token_bytes(32),
     )

@@ -12,38 +12,44 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.adapters.cache.addresses import RedisAddress
-from app.adapters.cache.connection import RedisConnection
+from app.adapters.cache.connection import RedisConnection, RedisPatience
 from app.adapters.cache.memory import MemoryCache
-from app.adapters.cache.metrics import RedisCollector
+from app.adapters.cache.metrics import CatalogueCollector, RedisCollector
 from app.adapters.cache.redis import RedisCache
+from app.adapters.catalogues_cached import CachedCatalogues
 from app.adapters.leadership import LoneLeadership
 from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.metrics import PrometheusMetrics
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle, with_vouchers
 from app.adapters.throttle_redis import RedisThrottle
 from app.bootstrap.seats import Post
+from app.bootstrap.service_keys import ServiceKeys
 from app.bootstrap.storage import Storage
 from app.core.errors import SettingsInvalid
 from app.core.ports.cache import Cache
 from app.core.ports.clock import Clock
 from app.core.ports.leadership import Leadership
 from app.core.ports.throttle import Throttle
+from app.core.ports.verifications import CatalogueStore
 from app.logs import Logs, configure_logs
 from app.settings import Settings, ThrottleSettings
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
+# what no query waits for as a rule, and large: on the connection of the limits it would look like a slow Redis
+_BESIDE: Final = RedisPatience(answer_s=1.0, slow_s=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """``window`` keeps what messages were answered; ``leads_machine`` and ``leads_service`` tell who does what once a
-    machine, and once all over the service.
+    """``window`` keeps what messages were answered; ``catalogues`` is the record's, or copies of it; ``leads_machine``
+    and ``leads_service`` tell who does what once a machine, and once all over the service.
     """
 
     cache: Cache
     window: Cache
+    catalogues: CatalogueStore
     throttle: Throttle
     leads_machine: Leadership
     leads_service: Leadership
@@ -54,14 +60,14 @@ async def open_shared(
     *,
     clock: Clock,
     logs: Logs,
-    digest_key: bytes,
+    keys: ServiceKeys,
     post: Post | None,
     storage: Storage,
     metrics: PrometheusMetrics,
     parts: AsyncExitStack,
 ) -> Shared:
-    """Return what processes share; ``digest_key`` is the same on all of them. A Redis that is away is waited for beside
-    the service. Raises ``SettingsInvalid``.
+    """Return what processes share; ``keys`` are the same on all of them. A Redis that is away is
+    waited for beside the service. Raises ``SettingsInvalid``.
     """
     url = settings.redis_url.get_secret_value()
     machine: Leadership = LoneLeadership() if post is None else post
@@ -71,15 +77,24 @@ async def open_shared(
         return Shared(
             cache=MemoryCache(clock),
             window=MemoryCache(clock, entries=_WINDOW_ENTRIES),
+            catalogues=storage.catalogues,
             throttle=unlimited or MemoryThrottle(clock, limits),
             leads_machine=machine,
             leads_service=_leads_service(settings, storage, clock, machine, parts),
         )
-    connection = RedisConnection(RedisAddress.parse(url), logs.logger("redis"))
+    address, log = RedisAddress.parse(url), logs.logger("redis")
+    connection = await _connect(RedisConnection(address, log), parts)
     metrics.include(RedisCollector(connection))
-    await connection.start()
-    parts.push_async_callback(connection.aclose)
     cache = RedisCache(connection)
+    catalogues: CatalogueStore = storage.catalogues
+    editions = storage.editions()
+    if editions is not None:
+        beside = await _connect(RedisConnection(address, log, patience=_BESIDE, use="catalogue"), parts)
+        copies = RedisCache(beside, budget_s=_BESIDE.answer_s)
+        cached = CachedCatalogues(editions, copies, keys.sealing, digest_key=keys.throttle_key)
+        metrics.include(CatalogueCollector(cached.tallies))
+        parts.push_async_callback(cached.close)
+        catalogues = cached
     if settings.duties_by == "redis":
         leads_service: Leadership = RedisLeadership(connection, clock)
     else:
@@ -87,10 +102,17 @@ async def open_shared(
     return Shared(
         cache=cache,
         window=cache,
-        throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=digest_key),
+        catalogues=catalogues,
+        throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=keys.throttle_key),
         leads_machine=machine,
         leads_service=leads_service,
     )
+
+
+async def _connect(connection: RedisConnection, parts: AsyncExitStack) -> RedisConnection:
+    await connection.start()
+    parts.push_async_callback(connection.aclose)
+    return connection
 
 
 def _leads_service(

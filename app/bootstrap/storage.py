@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from app.adapters.spending import SpendingTable
+from app.adapters.storage.editions import EditionedCatalogues
 from app.core.errors import SchemaOutdated
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict
@@ -82,6 +83,10 @@ class Storage(Protocol):
     @property
     def calls(self) -> CallRecords:
         """That calls were."""
+        ...
+
+    def editions(self) -> EditionedCatalogues | None:
+        """Return the catalogue as the processes on this record share it; None where there is one only."""
         ...
 
     def outbox(self, sealing: Sealing) -> Outbox:

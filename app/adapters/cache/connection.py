@@ -93,6 +93,7 @@ class RedisConnection:
     """Made for one event loop: ``start`` before use, ``aclose`` at the end. Only ``RedisAway`` leaves its methods.
 
     At most ``queue`` calls wait; more are refused as if Redis were away, so that it cannot hold back the service.
+    ``use`` is what its log lines call it.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class RedisConnection:
         *,
         patience: RedisPatience | None = None,
         queue: int = 4096,
+        use: str = "limits",
     ) -> None:
         self._address = address
         self._log = log
         self._patience = patience or RedisPatience()
         self._queue = queue
+        self._use = use
         self._client: RedisClient | None = None
         self._waiting: list[_Waiting] = []
         self._drainer: asyncio.Task[None] | None = None
@@ -263,7 +266,7 @@ class RedisConnection:
                 self._take(client)
                 if self._told_lost:
                     self._told_lost = False
-                    self._log.info("redis_back", form=self._address.form.value)
+                    self._log.info("redis_back", form=self._address.form.value, use=self._use)
                 return
             if asyncio.get_running_loop().time() - self._lost_at > _FLAPPING_S:
                 self._tell_lost(failure)
@@ -272,7 +275,7 @@ class RedisConnection:
         """Say so once; a Redis that flaps is seen in the tallies, not in a line for each turn."""
         if not self._told_lost:
             self._told_lost = True
-            self._log.warning("redis_lost", error=failure, form=self._address.form.value)
+            self._log.warning("redis_lost", error=failure, form=self._address.form.value, use=self._use)
 
     async def _connect(self) -> tuple[RedisClient | None, str]:
         """Return a client that answers soon enough, or None and what went wrong."""

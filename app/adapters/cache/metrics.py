@@ -1,4 +1,4 @@
-"""What Redis and the limits without it look like on ``/metrics``; register it beside the journal's numbers."""
+"""What Redis, the limits without it and copies of the catalogue look like on ``/metrics``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.adapters.cache.connection import RedisConnection
+from app.adapters.catalogues_cached import CatalogueTallies
 
 
 class RedisCollector(Collector):
@@ -36,3 +37,33 @@ class RedisCollector(Collector):
             family = CounterMetricFamily(f"yanzhen_redis_{name}", text)
             family.add_metric((), number)
             yield family
+
+
+class CatalogueCollector(Collector):
+    """Turns the numbers of a shared catalogue into metric families."""
+
+    def __init__(self, tallies: CatalogueTallies) -> None:
+        self._tallies = tallies
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering does not collect."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        tallies = self._tallies
+        loads = CounterMetricFamily(
+            "yanzhen_catalogue_loads", "Catalogues asked for, by where they were found.", labels=["source"]
+        )
+        loads.add_metric(["memory"], tallies.from_memory)
+        loads.add_metric(["redis"], tallies.from_cache)
+        loads.add_metric(["record"], tallies.from_store)
+        yield loads
+        copies = CounterMetricFamily(
+            "yanzhen_catalogue_copies_refused",
+            "Copies of the catalogue in Redis that were not used or not made.",
+            labels=["reason"],
+        )
+        copies.add_metric(["not_ours"], tallies.refused)
+        copies.add_metric(["too_large"], tallies.too_large)
+        yield copies

@@ -53,6 +53,10 @@ class PostgresqlStorage:
     _connections: Connections
     _succession: Succession
 
+    def editions(self) -> PostgresqlCatalogues:
+        """Return the catalogue as processes share it."""
+        return self.catalogues
+
     def outbox(self, sealing: Sealing) -> PostgresqlOutbox:
         """Return the outbox; it needs the key file, which the other parts do without."""
         return PostgresqlOutbox(self._connections, sealing)

@@ -17,12 +17,18 @@ from app.adapters.storage.catalogue_rows import (
     products_of,
     programmes_of,
 )
+from app.adapters.storage.editions import Edition
 from app.adapters.storage.postgresql.connections import Connections
 from app.adapters.storage.postgresql.driver import Connection
 from app.core.model.catalogue import Catalogue
 from app.core.model.label import Brand, CodeBatch, Product, Programme
 
 _VERSION: Final = "SELECT version FROM catalogue_version"
+# The transaction that made the version, since the server started: a database that was restored, or went on after a
+# failover without its last commits, comes to the same version by another transaction or on another start.
+_EDITION: Final = (
+    "SELECT version, concat_ws(' ', xmin, tableoid, pg_postmaster_start_time()) FROM catalogue_version"
+)
 _EVENTS: Final = (
     "SELECT id, batch, first_serial, last_serial, state, reason, at FROM state_event"
     " WHERE id > $1 ORDER BY id"
@@ -41,6 +47,11 @@ class PostgresqlCatalogues:
     async def version(self) -> int:
         """Return the present version; see the port."""
         return int((await self._connections.rows("Reading the catalogue's version", _VERSION))[0][0])
+
+    async def edition(self) -> Edition:
+        """Return the present version and its mark; see ``EditionedCatalogues``."""
+        rows = await self._connections.rows("Reading the catalogue's edition", _EDITION)
+        return Edition(int(rows[0][0]), str(rows[0][1]))
 
     async def load(self) -> Catalogue:
         """Return the present snapshot; see the port."""

@@ -50,6 +50,9 @@ class SqliteStorage:
     _checkpointer: Checkpointer
     _connections: tuple[aiosqlite.Connection, ...]
 
+    def editions(self) -> None:
+        """Return nothing: one process serves on a file, and shares no catalogue."""
+
     def outbox(self, sealing: Sealing) -> SqliteOutbox:
         """Return the outbox; it needs the key file, which the other parts do without."""
         return SqliteOutbox(self._commits, self._reader, sealing)
