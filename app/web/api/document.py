@@ -12,7 +12,18 @@ import orjson
 from app.core.model.code import Entry
 from app.core.model.verdict import Detail, Outcome
 from app.web.api import mini_program
-from app.web.api.schemas import RETRY_AFTER, TIME, Schema, json_body, or_null, problem, record, ref, text
+from app.web.api.schemas import (
+    IDEMPOTENCY_KEY,
+    RETRY_AFTER,
+    TIME,
+    Schema,
+    json_body,
+    or_null,
+    problem,
+    record,
+    ref,
+    text,
+)
 from app.web.routing import Answer
 from channels.base import InboundRequest, OutboundResponse
 from channels.wording.locales import LOCALES
@@ -53,14 +64,16 @@ _SCHEMAS: Final[Schema] = {
                 "the address in a QR code are all read.",
                 examples=["0000 0000 0000 0000 0000"],
             ),
-            "locale": text(
-                "The language of `message`; an unknown one falls back to zh-CN.", examples=list(LOCALES)
+            "locale": or_null(
+                text("The language of `message`; an unknown one falls back to zh-CN.", examples=list(LOCALES))
             ),
-            "entry": {
-                "enum": [entry.value for entry in Entry],
-                "default": Entry.TYPED.value,
-                "description": "How the code came in. A scanned code cannot hold a typing slip.",
-            },
+            "entry": or_null(
+                {
+                    "enum": [entry.value for entry in Entry],
+                    "default": Entry.TYPED.value,
+                    "description": "How the code came in. A scanned code cannot hold a typing slip.",
+                }
+            ),
         },
         optional=frozenset({"locale", "entry"}),
     ),
@@ -168,6 +181,7 @@ _SCHEMAS: Final[Schema] = {
         },
     ),
     **mini_program.SCHEMAS,
+    "Liveness": record("That the process lives.", {"live": {"type": "boolean"}}),
     "Readiness": record(
         "Whether a verification could be recorded now.",
         {
@@ -195,21 +209,15 @@ _PATHS: Final[Schema] = {
             "`Idempotency-Key` to be able to repeat a request whose answer was lost: the same key with the same code "
             "gets the stored answer for 7 days and is not counted again.",
             "parameters": [
-                {
-                    "name": "Idempotency-Key",
-                    "in": "header",
-                    "required": False,
-                    "description": "Any text of your choice, fresh for each query.",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                },
+                IDEMPOTENCY_KEY,
                 {
                     "name": "Proof-Of-Work",
                     "in": "header",
                     "required": False,
                     "description": "The solution of a challenge: base64 of a JSON object with the members `challenge`, "
                     "as it came, and `solution` with `counter` and `derivedKey`. It lets one query through that the "
-                    "limits would refuse, once.",
-                    "schema": {"type": "string", "maxLength": 2048},
+                    "limits would refuse, once. What is no solution is as good as nothing.",
+                    "schema": {"type": "string"},
                 },
             ],
             "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Question")}}},
@@ -240,11 +248,23 @@ _PATHS: Final[Schema] = {
         }
     },
     **mini_program.PATHS,
+    "/api/v1/openapi.json": {
+        "get": {
+            "operationId": "describe",
+            "summary": "Get this document",
+            "responses": {
+                "200": {
+                    "description": "The document, OpenAPI 3.1.",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                }
+            },
+        }
+    },
     "/livez": {
         "get": {
             "operationId": "live",
             "summary": "Does the process live",
-            "responses": {"200": {"description": "It does."}},
+            "responses": {"200": json_body("It does.", "Liveness")},
         }
     },
     "/readyz": {

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from app.core.model.verdict import Detail, Outcome
-from app.web.api.schemas import RETRY_AFTER, TIME, Schema, json_body, or_null, problem, record, ref, text
+from app.web.api.schemas import (
+    IDEMPOTENCY_KEY,
+    RETRY_AFTER,
+    TIME,
+    Schema,
+    json_body,
+    or_null,
+    problem,
+    record,
+    ref,
+    text,
+)
 from channels.wording.locales import LOCALES
 
 _ANSWERED: Final = [
@@ -20,6 +31,7 @@ PROBLEM_CODES: Final = (
     ("invalid_limit", "`limit` is not a number in its range."),
     ("invalid_text", "`text` is empty, too long or not a string."),
     ("unknown_result", "`result` is not that of an own check, or of no label in the record."),
+    ("foreign_page", "`url` is not the address of a page of this service."),
     ("recall_notices_not_offered", "The mini-program has no template for telling of recalls."),
 )
 
@@ -132,10 +144,19 @@ SCHEMAS: Final[Schema] = {
         {"result": _RESULT, "locale": or_null(_LOCALE)},
         optional=frozenset({"locale"}),
     ),
+    "PageSignature": record(
+        "What `wx.config` takes.",
+        {
+            "appId": text("The official account's."),
+            "timestamp": {"type": "integer", "description": "Seconds since 1970, UTC."},
+            "nonceStr": text("Different for each page and second."),
+            "signature": text("Hexadecimal."),
+        },
+    ),
     "Report": record(
         "Something suspicious.",
         {
-            "text": text("What was seen.", minLength=1, maxLength=500),
+            "text": text("What was seen; more than blanks.", minLength=1, maxLength=500, pattern="\\S"),
             "result": or_null(_RESULT),
             "locale": or_null(_LOCALE),
         },
@@ -183,13 +204,7 @@ PATHS: Final[Schema] = {
             "the same code from the same person is one query.",
             "security": _SIGNED_IN,
             "parameters": [
-                {
-                    "name": "Idempotency-Key",
-                    "in": "header",
-                    "required": False,
-                    "description": "Any text of your choice, fresh for each query.",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                }
+                IDEMPOTENCY_KEY,
             ],
             "requestBody": _body("Question"),
             "responses": {
@@ -256,6 +271,26 @@ PATHS: Final[Schema] = {
                 "204": {"description": "Kept."},
                 "404": problem("There is no such check."),
                 **_REFUSALS,
+            },
+        }
+    },
+    "/channels/wechat/js-sdk": {
+        "get": {
+            "operationId": "signPage",
+            "summary": "WeChat: sign a page for the JS-SDK",
+            "description": "Served where an official account signs pages; they ask with their own address.",
+            "parameters": [
+                {
+                    "name": "url",
+                    "in": "query",
+                    "required": True,
+                    "description": "The address of the page, under the service's own.",
+                    "schema": {"type": "string", "maxLength": 2048},
+                }
+            ],
+            "responses": {
+                "200": json_body("The signature.", "PageSignature"),
+                **{status: _REFUSALS[status] for status in ("400", "500", "503")},
             },
         }
     },

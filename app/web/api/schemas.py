@@ -14,6 +14,13 @@ RETRY_AFTER: Final = {
         "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}
     }
 }
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text of your choice, fresh for each query.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+}
 
 
 def ref(name: str) -> Schema:
@@ -33,8 +40,9 @@ def record(description: str, properties: Schema, *, optional: frozenset[str] = f
 
 
 def or_null(schema: Schema) -> Schema:
-    """Return ``schema``, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
+    """Return ``schema``, or null; what it means stands outside, where the documentation looks for it."""
+    outside = {name: schema[name] for name in ("description",) if name in schema}
+    return {"anyOf": [schema, {"type": "null"}], **outside}
 
 
 def json_body(description: str, schema: str, **more: object) -> Schema:

@@ -104,8 +104,8 @@ class Reading:
         """Read ``{"result" or null, "text", "locale"}``. One report a caller and check; without a check, one a day."""
         document = read_object(request.headers, request.body)
         text, result = document.get("text"), document.get("result")
-        words = text.strip() if isinstance(text, str) else ""
-        if not 1 <= len(words) <= MOST_WORDS:
+        words = text.strip() if isinstance(text, str) and len(text) <= MOST_WORDS else ""
+        if not words:
             raise RequestUndecodable(AppReason.WRONG_TEXT.value)
         about = None if result is None else self._verification_id(result)
         if result is not None and about is None:
@@ -131,8 +131,13 @@ def _name(session: Session) -> str:
 
 
 def _locale_of(document: Mapping[str, object], request: InboundRequest) -> str:
+    """Return the language of the body, else that of the request. Raises ``RequestUndecodable``."""
     locale = document.get("locale")
-    return resolve_locale(locale) if isinstance(locale, str) else _preferred_locale(request)
+    if locale is None:
+        return _preferred_locale(request)
+    if not isinstance(locale, str):
+        raise RequestUndecodable(RequestReason.WRONG_MEMBER.value)
+    return resolve_locale(locale)
 
 
 def _preferred_locale(request: InboundRequest) -> str:
