@@ -359,14 +359,20 @@ class VerificationEngine:
             self._sweeper = loop.create_task(self._sweep(loop))
 
     async def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
+        """Answer what is overdue. Ends where nothing is watched, so that an idle service sleeps, and forgets deadlines
+        that nobody has: those of messages differ by what looking the sender up took.
+        """
+        while self._watched:
             await asyncio.sleep(_SWEEP_S)
             now = loop.time()
-            for queue in self._watched.values():
+            for deadline_ms, queue in tuple(self._watched.items()):
                 while queue and (queue[0][1].done() or queue[0][0] <= now):
                     future = queue.popleft()[1]
                     if not future.done():
                         future.set_result(_unavailable(Detail.DEADLINE))
+                if not queue:
+                    del self._watched[deadline_ms]
+        self._sweeper = None
 
 
 def _answer(batch: Sequence[_Pending], verdicts: Sequence[Verdict]) -> None:

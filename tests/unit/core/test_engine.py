@@ -192,6 +192,19 @@ class TestCancelledAndLate:
         service.store.release()
         assert (await patient).outcome is Outcome.FIRST
 
+    async def test_a_service_that_nobody_asks_watches_no_deadline(self, service: SampleService) -> None:
+        for deadline_ms in (1_999, 2_000, 2_001):
+            await service.engine.verify(ask(service.code()), deadline_ms=deadline_ms)
+        sweeper = service.engine._sweeper
+        assert sweeper is not None
+        await asyncio.wait_for(sweeper, 10)
+        assert service.engine._sweeper is None
+        assert service.engine._watched == {}, "each deadline would be looked at for ever"
+        service.store.hold()
+        late = await service.engine.verify(ask(service.code()), deadline_ms=1)
+        assert late.reasons == (Detail.DEADLINE,), "and watches again"
+        service.store.release()
+
 
 class TestFailingStore:
     async def test_a_failed_commit_is_unavailable_for_all_and_the_next_is_fine(
