@@ -14,13 +14,14 @@ from typing import Final
 
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
 from app.core.model.catalogue import Catalogue
-from app.core.model.code import PRESET_LENGTHS, Entry
+from app.core.model.code import PRESET_LENGTHS, Code, Entry
+from app.core.model.label import Label
 from app.core.model.verdict import Detail, Outcome, Verdict, VerificationId
 from app.core.model.verification import Draft, Record, VerificationRequest
 from app.core.ports.cache import Cache
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
-from app.core.ports.labels import KeysMissing, Recognised, Recogniser
+from app.core.ports.labels import KeysMissing, Recognised, Recogniser, Recognition
 from app.core.ports.verifications import CatalogueStore, VerificationStore
 from app.core.rules import hides
 
@@ -113,12 +114,9 @@ class VerificationEngine:
         if loop is None:
             raise RuntimeError("start the engine before asking it")
         catalogue = self._catalogue
-        recognition = self._recogniser.recognise(request.code, catalogue)
-        draft = None
-        if type(recognition) is Recognised:
-            draft = self._draft(request, catalogue, recognition.serial)
-        if draft is not None and not hides(draft.label):
-            resolved: Draft | Verdict = draft
+        recognition, label = self._look(request, request.code, catalogue)
+        if not hides(label) and type(recognition) is Recognised:
+            resolved: Draft | Verdict = self._draft(request, label)
         else:
             try:
                 async with asyncio.timeout(deadline_ms / 1000):
@@ -186,40 +184,68 @@ class VerificationEngine:
 
     async def _resolve(self, request: VerificationRequest, catalogue: Catalogue) -> Draft | Verdict:
         keys_missing = sound = False
+        withheld: Label | None = (
+            None  # the truth behind the first reading, which is answered like an unknown code
+        )
         for code in (request.code, *request.other_readings):
-            recognition = self._recogniser.recognise(code, catalogue)
-            draft = None
-            if isinstance(recognition, Recognised):
-                draft = self._draft(request, catalogue, recognition.serial)
-                if not hides(draft.label):
-                    return draft
-            elif isinstance(recognition, KeysMissing):
+            recognition, label = self._look(request, code, catalogue)
+            hidden, known = hides(label), type(recognition) is Recognised
+            if known and not hidden:
+                return self._draft(request, label)
+            if isinstance(recognition, KeysMissing):
                 keys_missing = True
             elif code is request.code:
-                sound = recognition.sound
+                sound = isinstance(recognition, Recognised) or recognition.sound
             if len(code.digits) in catalogue.imported_lengths and not keys_missing:
                 # asked for a label that its brand hides as well: the same path and time as a code unknown to us
                 serial = await self._catalogues.find_imported(self._recogniser.code_digest(code))
-                if serial is not None and draft is None:
-                    return self._draft(request, catalogue, serial)
-            if draft is not None:
-                return draft
+                if serial is not None and not known:
+                    label, known = self._label(request, catalogue, serial), True
+                    if not hides(label):
+                        return self._draft(request, label)
+            if known and code is request.code:
+                withheld = label
         if keys_missing:
             return _unavailable(Detail.KEY_MISSING)
-        return self._resolve_unrecognised(request, catalogue, sound=sound)
+        return self._resolve_unrecognised(request, catalogue, sound=sound, withheld=withheld)
+
+    def _look(
+        self, request: VerificationRequest, code: Code, catalogue: Catalogue
+    ) -> tuple[Recognition, Label | None]:
+        """Return what a code is recognised as, and its label.
+
+        Where it is no label's, a stand-in's: looking at it takes the time that a label takes which its brand hides.
+        """
+        recognition = self._recogniser.recognise(code, catalogue)
+        serial = recognition.serial if isinstance(recognition, Recognised) else None
+        return recognition, self._label(request, catalogue, serial)
+
+    def _label(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Label | None:
+        """Return the label of ``serial`` within the scope, None for none; without a serial the stand-in."""
+        stand_in = catalogue.stand_in
+        if serial is None:
+            if stand_in is None:
+                return None
+            serial = stand_in.first_serial
+        else:
+            stand_in = None
+        batch = catalogue.batch_of(serial)
+        if batch is None or (request.scope is not None and batch.product.brand.id not in request.scope):
+            return None
+        return catalogue.label(serial, stand_in or batch)
 
     def _resolve_unrecognised(
-        self, request: VerificationRequest, catalogue: Catalogue, *, sound: bool
+        self, request: VerificationRequest, catalogue: Catalogue, *, sound: bool, withheld: Label | None
     ) -> Draft | Verdict:
         """Tell a slip from a code that is not in the record; ``sound`` where its check digits hold."""
         code = request.code
         if not code.digits:
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.NO_DIGITS,))
         if sound or code.entry is Entry.SCANNED:
-            return self._draft(request, catalogue, None)
+            return self._draft_unknown(request, catalogue, withheld)
         if len(code.digits) not in PRESET_LENGTHS:
             if len(code.digits) in catalogue.imported_lengths:
-                return self._draft(request, catalogue, None)
+                return self._draft_unknown(request, catalogue, withheld)
             return Verdict(outcome=Outcome.MISTYPED, reasons=(Detail.WRONG_LENGTH,))
         positions = self._recogniser.locate_slip(code, catalogue)
         if positions:
@@ -241,17 +267,30 @@ class VerificationEngine:
             return resolved
         if _share_a_key(before, message):  # the provider delivered the same message again
             return resolved
-        return self._draft(request, catalogue, None)
+        return self._draft_unknown(request, catalogue, None)
 
-    def _draft(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Draft:
-        label = None
-        if serial is not None:
-            batch = catalogue.batch_of(serial)
-            if batch is not None and (request.scope is None or batch.product.brand.id in request.scope):
-                label = catalogue.label(serial, batch)
+    def _draft_unknown(
+        self, request: VerificationRequest, catalogue: Catalogue, withheld: Label | None
+    ) -> Draft:
+        """Draft what is announced as not in the record, in equal steps whether or not a label is behind it."""
+        digest = self._recogniser.code_digest(request.code)
+        stand_in = self._label(request, catalogue, None)
+        return self._draft(request, withheld, digest=digest, stand_in=stand_in)
+
+    def _draft(
+        self,
+        request: VerificationRequest,
+        label: Label | None,
+        *,
+        digest: bytes | None = None,
+        stand_in: Label | None = None,
+    ) -> Draft:
+        if label is None and digest is None:
+            digest = self._recogniser.code_digest(request.code)
         return Draft(
             label=label,
-            code_digest=self._recogniser.code_digest(request.code) if label is None else None,
+            code_digest=digest if label is None else None,
+            stand_in=stand_in,
             caller=request.caller,
             channel=request.channel,
             place=request.place,

@@ -85,20 +85,28 @@ def decide(
     history: History | None,
     recorded_at: datetime,
     verification_id: VerificationId,
+    stand_in: Label | None = None,
 ) -> Decision:
-    """Return the decision on one recorded query. ``history`` is None exactly where no ordinal was given."""
-    if label is None:
+    """Return the decision on one recorded query. ``history`` is None exactly where no ordinal was given.
+
+    ``stand_in``, a label that its brand hides, is weighed where there is no label, which takes the same time and
+    changes nothing.
+    """
+    weighed = label if label is not None else stand_in
+    if weighed is None:
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
         return Decision(outcome=Outcome.NOT_FOUND, reasons=(), policy=0, verdict=verdict)
-    batch = label.batch
+    batch = weighed.batch
     thresholds = batch.thresholds
     policy = policy_number(thresholds)
-    reasons: tuple[Outcome | Detail, ...] = label_outcomes(label)
+    reasons: tuple[Outcome | Detail, ...] = label_outcomes(weighed)
     if history is not None:
         reasons += _count_outcomes(history, thresholds, recorded_at)
     outcome, reasons = cast(Outcome, reasons[0]), reasons[1:]
     disclosure = batch.product.brand.disclosure
     if outcome in UNDISCLOSED and disclosure is Disclosure.MINIMAL:
+        if label is None:
+            outcome, policy = Outcome.NOT_FOUND, 0
         verdict = Verdict(outcome=Outcome.NOT_FOUND, recorded_at=recorded_at, verification_id=verification_id)
         return Decision(outcome=outcome, reasons=reasons, policy=policy, verdict=verdict)
     verdict = Verdict(

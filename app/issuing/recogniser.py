@@ -98,7 +98,8 @@ class CodebookRecogniser:
             serial = _proved_serial(keys, digits, catalogue)
         except KeyMissing:
             return _KEYS_MISSING
-        return _UNKNOWN if serial is None else Recognised(serial=serial)
+        found = Recognised(serial=serial or 0)  # made for nothing too, because it takes half a microsecond
+        return _UNKNOWN if serial is None else found
 
     def locate_slip(self, code: Code, catalogue: Catalogue) -> tuple[int, ...]:
         """Return the 1-based place(s) of the one wrong digit or swapped pair, or () unless exactly one fits."""
@@ -136,9 +137,17 @@ class CodebookRecogniser:
 
 
 def _may_be_told(serial: int | None, catalogue: Catalogue) -> bool:
-    """Tell whether a slip may point at this label: a located slip would betray one that its brand hides."""
-    batch = catalogue.batch_of(serial) if serial is not None else None
-    return serial is not None and batch is not None and not hides(catalogue.label(serial, batch))
+    """Tell whether a slip may point at this label: a located slip would betray one that its brand hides.
+
+    So would the time it takes to tell; where there is no label, a stand-in is looked at for nothing.
+    """
+    stand_in = catalogue.stand_in
+    looked_at = serial if serial is not None else stand_in.first_serial if stand_in is not None else None
+    batch = catalogue.batch_of(looked_at) if looked_at is not None else None
+    if looked_at is None or batch is None:
+        return False
+    label = catalogue.label(looked_at, stand_in if serial is None and stand_in is not None else batch)
+    return not hides(label)
 
 
 def _proved_serial(keys: _Keys, digits: str, catalogue: Catalogue) -> int | None:

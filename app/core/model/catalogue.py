@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Final
 
 from app.core.model.code import PRESET_LENGTHS
-from app.core.model.label import BatchId, CodeBatch, Label, LabelState, Serial, StateSpan
+from app.core.model.label import BatchId, CodeBatch, Disclosure, Label, LabelState, Serial, StateSpan
 
 _ISSUED: Final = StateSpan(first_serial=0, state=LabelState.ISSUED)
+_NO_SPANS: Final = (_ISSUED,)
+_NOBODYS: Final = BatchId(-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Catalogue:
 
     ``batches`` are sorted by first serial and do not overlap; ``spans`` holds, for a batch with events, its
     state spans sorted by serial. ``key_checks`` maps a key's name to the check value stored beside the data.
+    ``stand_in`` is like a batch whose labels are all hidden, None where no brand hides any: what is done with a
+    hidden label is done with its labels for every code that is none, so that both take the same time.
     """
 
     version: int
@@ -48,6 +52,7 @@ class Catalogue:
     lengths: frozenset[int] = PRESET_LENGTHS
     imported_lengths: frozenset[int] = frozenset()
     issued_lengths: frozenset[int] = PRESET_LENGTHS
+    stand_in: CodeBatch | None = None
     _firsts: tuple[int, ...] = ()
 
     @staticmethod
@@ -69,6 +74,7 @@ class Catalogue:
             lengths=PRESET_LENGTHS | imported,
             imported_lengths=imported,
             issued_lengths=frozenset(batch.digits or batch.layout for batch in ordered) or PRESET_LENGTHS,
+            stand_in=_stand_in(ordered),
             _firsts=tuple(batch.first_serial for batch in ordered),
         )
 
@@ -82,12 +88,9 @@ class Catalogue:
 
     def label(self, serial: int, batch: CodeBatch) -> Label:
         """Return the label of ``serial``, which must lie in ``batch``, in its present state."""
-        spans = self.spans.get(batch.id)
-        span = _ISSUED
-        if spans:
-            index = bisect_right(spans, serial, key=_first_serial) - 1
-            if index >= 0:
-                span = spans[index]
+        spans = self.spans.get(batch.id) or _NO_SPANS
+        index = bisect_right(spans, serial, key=_first_serial) - 1
+        span = spans[index] if index >= 0 else _ISSUED
         return Label(
             serial=Serial(serial), batch=batch, state=span.state, state_at=span.at, reason=span.reason
         )
@@ -95,6 +98,14 @@ class Catalogue:
 
 def _first_serial(span: StateSpan) -> int:
     return span.first_serial
+
+
+def _stand_in(batches: Iterable[CodeBatch]) -> CodeBatch | None:
+    """Return a batch like the first whose brand hides states, with a number that no span and no row has."""
+    for batch in batches:
+        if batch.product.brand.disclosure is Disclosure.MINIMAL:
+            return replace(batch, id=_NOBODYS, recalled=False)
+    return None
 
 
 def spans_of(events: Iterable[StateEvent]) -> tuple[StateSpan, ...]:

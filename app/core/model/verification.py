@@ -41,6 +41,8 @@ class Draft:
 
     ``code_digest`` (16 bytes, keyed) is kept only then, so that wrong codes can be counted without storing
     them. ``message_key`` (16 bytes, keyed) is None where no message id came; ``alias_key`` is that of the second id.
+    ``stand_in`` is weighed where there is no label, so that the time tells nothing of labels that their brands hide;
+    it is never recorded.
     """
 
     label: Label | None
@@ -51,6 +53,7 @@ class Draft:
     received_at: datetime
     message_key: bytes | None = None
     alias_key: bytes | None = None
+    stand_in: Label | None = None
 
 
 @value

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.catalogue import Catalogue
-from app.core.model.code import Code
+from app.core.model.code import Code, Entry
 from app.core.model.label import Disclosure, Product
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
@@ -66,6 +66,52 @@ async def test_a_slip_does_not_betray_a_hidden_label(service: SampleService, bat
     )
     assert told == await ask(service, _mistyped(service.unknown_code()))
     assert (await ask(service, _mistyped(service.code()))).slip_positions == (7,)
+
+
+async def ask_readings(service: SampleService, *readings: str) -> Verdict:
+    code, *others = (Code.parse(digits) for digits in readings)
+    return await service.engine.verify(
+        VerificationRequest(
+            code=code,
+            other_readings=tuple(others),
+            caller=Caller(kind=CallerKind.WEB),
+            channel="sms",
+            received_at=service.clock.now(),
+        )
+    )
+
+
+@pytest.mark.parametrize("batch", HIDDEN)
+async def test_a_hidden_label_among_several_readings_is_like_an_unknown_code(
+    service: SampleService, batch: str
+) -> None:
+    hidden, unknown = service.code(batch), service.unknown_code()
+    slip = _mistyped(unknown)
+    assert (await ask_readings(service, slip, hidden)).outcome is Outcome.MISTYPED
+    assert (await ask_readings(service, slip, unknown)).outcome is Outcome.MISTYPED
+    for number, first in enumerate((hidden, unknown)):
+        told = await ask_readings(service, first, service.code("active", number))
+        assert (told.outcome, told.ordinal) == (Outcome.FIRST, 1)
+
+
+@pytest.mark.parametrize("batch", HIDDEN)
+async def test_a_hidden_imported_label_is_a_slip_where_an_unknown_code_would_be(
+    service: SampleService, batch: str
+) -> None:
+    unsound = _mistyped(service.unknown_code())
+    digest = KeyedDigest(service.keyring.secret(SecretName.DIGEST).key).digest(unsound.encode())
+    service.store.imported = {digest: service.label(batch).serial}
+    assert (await ask_readings(service, unsound)).outcome is Outcome.MISTYPED
+    scanned = await service.engine.verify(
+        VerificationRequest(
+            code=Code.parse(unsound, entry=Entry.SCANNED),
+            caller=Caller(kind=CallerKind.WEB),
+            channel="api",
+            received_at=service.clock.now(),
+        )
+    )
+    assert scanned.outcome is Outcome.NOT_FOUND
+    assert service.store.facts[-1].verification.outcome is Outcome(batch)
 
 
 @pytest.mark.parametrize("batch", HIDDEN)

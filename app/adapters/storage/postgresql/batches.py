@@ -157,6 +157,7 @@ def _new_verdict(draft: Draft, row: Any) -> Verdict:  # noqa: ANN401 - the drive
         history=history,
         recorded_at=draft.received_at,
         verification_id=VerificationId(row["id"]),
+        stand_in=draft.stand_in,
     )
     if (decision.outcome, reasons_to_text(decision.reasons)) != (row["outcome"], row["reasons"]):
         raise StoreUnavailable(
@@ -169,17 +170,21 @@ def _new_verdict(draft: Draft, row: Any) -> Verdict:  # noqa: ANN401 - the drive
 def _columns(draft: Draft) -> tuple[Any, ...]:
     """Return what one draft puts into the arrays p_at to p_warn."""
     label = draft.label
-    thresholds = label.batch.thresholds if label is not None else None
+    weighed = label if label is not None else draft.stand_in
+    thresholds = weighed.batch.thresholds if weighed is not None else None
+    policy, outcomes = policy_number(thresholds) if thresholds is not None else 0, label_outcomes(weighed)
+    if label is None:  # it was weighed for the time it takes
+        thresholds, policy, outcomes = None, 0, label_outcomes(None)
     return (
         to_micros(draft.received_at),
         label.serial if label is not None else None,
-        gets_ordinal(label),
+        gets_ordinal(weighed) and label is not None,
         draft.channel,
         draft.place or None,
         draft.caller.token,
         draft.code_digest,
-        policy_number(thresholds) if thresholds is not None else 0,
-        reasons_to_text(label_outcomes(label)),
+        policy,
+        reasons_to_text(outcomes),
         thresholds.genuine if thresholds is not None else 0,
         thresholds.warn if thresholds is not None else 0,
     )

@@ -44,7 +44,10 @@ def record_drafts(
     histories.load(
         (draft.label.serial, references.get(draft.caller.token))
         for draft in drafts
-        if draft.message_key not in answers and draft.alias_key not in answers and gets_ordinal(draft.label)
+        if gets_ordinal(draft.label or draft.stand_in)
+        and draft.label is not None
+        and draft.message_key not in answers
+        and draft.alias_key not in answers
     )
     verdicts: list[Verdict] = []
     facts: list[Any] = []
@@ -70,10 +73,14 @@ def _decide(
     label, received_at, place = draft.label, draft.received_at, draft.place or None
     at = to_micros(received_at)
     history = None
-    if gets_ordinal(label):
+    if gets_ordinal(label or draft.stand_in) and label is not None:
         history = histories.count(label.serial, caller, at=at, channel=draft.channel, place=place)
     decision = decide(
-        label=label, history=history, recorded_at=received_at, verification_id=VerificationId(fact_id)
+        label=label,
+        history=history,
+        recorded_at=received_at,
+        verification_id=VerificationId(fact_id),
+        stand_in=draft.stand_in,
     )
     facts += (
         fact_id,
