@@ -16,7 +16,6 @@ from app.core.errors import SettingsInvalid, StoreUnavailable
 from app.logs import Logger, configure_logs
 from app.settings import Settings
 
-_BACKLOG: Final = 1024
 _SPARE_S: Final = 1.5  # for what a worker ends after its requests
 
 
@@ -34,7 +33,7 @@ def supervise(settings: Settings, command: Sequence[str]) -> None:
             plan = Plan(
                 command=command,
                 workers=settings.workers,
-                sockets=listen(settings.host, settings.port),
+                sockets=bind(settings.host, settings.port),
                 folder=Path(folder),
             )
             asyncio.run(
@@ -53,8 +52,12 @@ def require_shared_storage(settings: Settings) -> None:
         )
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that listen on every address of ``host``. Raises ``StoreUnavailable`` where one is taken."""
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return sockets bound to every address of ``host``. Raises ``StoreUnavailable`` where one is taken.
+
+    The first worker that is ready listens: until then connections are refused at once, so that whoever connects tries
+    another machine instead of waiting here.
+    """
     sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -65,7 +68,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind(address)
-            one.listen(_BACKLOG)
             one.setblocking(False)
     except OSError as error:
         for one in sockets:

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ConnectionAbortedError)  # another process was quicker
 _PAUSE_S: Final = 1.0
+_BACKLOG: Final = 1024
 
 
 class Acceptor:
     """Takes connections for ``protocols`` from the moment it is made, until :meth:`close`; for one event loop.
 
-    Where the process has no descriptor free, those who wait are taken after ``pause_s``.
+    ``listening`` is bound; it may be listened on by others already. Where the process has no descriptor free, those
+    who wait are taken after ``pause_s``.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Acceptor:
         self._pause_s = pause_s
         self._arriving: set[asyncio.Task[Any]] = set()
         self._again: asyncio.TimerHandle | None = None
+        listening.listen(_BACKLOG)  # who is the first to do so opens the address; further ones change nothing
         self._take_more()
 
     @property

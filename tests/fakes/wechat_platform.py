@@ -165,7 +165,7 @@ class WechatPlatform:
             await self._news.wait_for(lambda: len(self.sent) >= count)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[WechatPlatform]:
+    async def running(self, port: int = 0) -> AsyncIterator[WechatPlatform]:
         app = web.Application()
         posts: dict[str, _Step] = {
             CUSTOMER_SERVICE: self._message,
@@ -180,7 +180,7 @@ class WechatPlatform:
         app.router.add_get(SESSION, self._answering(SESSION, self._open_session))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self

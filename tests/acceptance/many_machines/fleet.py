@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import select
 import signal
 import subprocess
 import sys
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,13 @@ from app.speech.library import SpokenName
 from app.speech.spoken import Phrase
 from tests.acceptance.cli.shell import ROOT, Server, Shell, free_port
 from tests.contract.store.history import Recorded
+from tests.fakes.wechat_platform import WechatPlatform
 
 KANNEL_SECRET: Final = "path-secret-of-the-fleet"
 TWILIO_TOKEN: Final = "token-of-the-hotline-of-the-fleet"
 WECHAT_TOKEN: Final = "token-of-the-chat-of-the-fleet"
 WECHAT_APP_ID: Final = "wx0123456789abcdef"
+MINI_PROGRAM: Final = ("wxabcdef0123456789", "secret-of-the-mini-program-of-the-fleet")
 WECHAT_KEY: Final = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 PUBLIC_URL: Final = "https://verify.example"
 NAMES: Final = ("青禾", "奶粉")
@@ -41,6 +44,7 @@ class FleetShell(Shell):
     """`yanzhen` with every channel set up, on servers that many processes share."""
 
     services: Mapping[str, str] = field(default_factory=dict)
+    platform_port: int = field(default_factory=free_port)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,6 +59,10 @@ class FleetShell(Shell):
                 "YANZHEN_SMS__PER_DAY": "1000000",
                 "YANZHEN_SMS__KANNEL__SECRET": KANNEL_SECRET,
                 "YANZHEN_IVR__TWILIO__AUTH_TOKENS": TWILIO_TOKEN,
+                "YANZHEN_WECHAT__API_BASE": f"http://127.0.0.1:{self.platform_port}",
+                "YANZHEN_WECHAT__MINI_PROGRAM__TOKEN": WECHAT_TOKEN,
+                "YANZHEN_WECHAT__MINI_PROGRAM__APP_ID": MINI_PROGRAM[0],
+                "YANZHEN_WECHAT__MINI_PROGRAM__APP_SECRET": MINI_PROGRAM[1],
                 "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__TOKEN": WECHAT_TOKEN,
                 "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__APP_ID": WECHAT_APP_ID,
                 "YANZHEN_WECHAT__OFFICIAL_ACCOUNT__ENCODING_AES_KEY": WECHAT_KEY,
@@ -65,10 +73,11 @@ class FleetShell(Shell):
 
 @dataclass
 class Machine:
-    """One server process, on the same port for life; its log is kept over all of its lives."""
+    """One server on the same port for life, of one process or of ``workers``; its log is kept over all its lives."""
 
     shell: FleetShell
     name: str
+    workers: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -84,7 +93,10 @@ class Machine:
         """Start it; it answers a second later."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve", "--port", str(self.port)],
+                [
+                    *(sys.executable, "-m", "app", "serve"),
+                    *("--port", str(self.port), "--workers", str(self.workers)),
+                ],
                 cwd=ROOT,
                 env=self.shell.environment,
                 stdout=output,
@@ -96,11 +108,18 @@ class Machine:
         Server(process=self.process, url=self.url, log=self.log).wait_until_it_answers()
 
     def kill(self) -> None:
-        """End it as a loss of power would."""
+        """End it as a loss of power would, every process of it."""
         if self.process is not None:
+            workers = children_of(self.process.pid)  # none is added once their supervisor is dead
             self.process.kill()
             self.process.wait(_STOP_S)
             self.process = None
+            kill_and_wait(workers)
+
+    def kill_worker(self) -> None:
+        """End the youngest of its workers; the others go on, and the supervisor starts another."""
+        assert self.process is not None
+        kill_and_wait(children_of(self.process.pid)[1:][-1:])
 
     def stop(self) -> None:
         """End it in good order; its exit code must be 0."""
@@ -121,13 +140,14 @@ class Machine:
 class Fleet:
     """The machines, the serials and codes of one activated batch, and what the hotline's clips say, by their names.
 
-    ``changed`` is set whenever something was started again.
+    ``platform`` plays WeChat's API while its shoppers are out. ``changed`` is set whenever something was started again.
     """
 
     shell: FleetShell
     machines: list[Machine]
     codes: list[tuple[int, str]]
     sentences: Mapping[str, str]
+    platform: WechatPlatform = field(default_factory=lambda: WechatPlatform(*MINI_PROGRAM))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
@@ -167,10 +187,13 @@ class Fleet:
 
 
 @contextmanager
-def fleet(folder: Path, services: Mapping[str, str], *, machines: int, labels: int) -> Iterator[Fleet]:
+def fleet(
+    folder: Path, services: Mapping[str, str], *, workers: Sequence[int], labels: int
+) -> Iterator[Fleet]:
     """Prepare a batch by the command line and yield machines that are not started yet; no limits on callers' numbers.
 
-    ``services`` are the settings that name the database and what else is shared.
+    ``workers`` are the processes of each machine, ``services`` the settings that name the database and what else is
+    shared.
     """
     shell = FleetShell(folder, services=services)
     with _environment(shell.environment):
@@ -187,7 +210,7 @@ def fleet(folder: Path, services: Mapping[str, str], *, machines: int, labels: i
         codes = [(int(row["serial"]), row["code"]) for row in csv.DictReader(file)]
     made = Fleet(
         shell=shell,
-        machines=[Machine(shell, f"machine-{number}") for number in range(machines)],
+        machines=[Machine(shell, f"machine-{number}", count) for number, count in enumerate(workers)],
         codes=codes,
         sentences=_lay_clips(folder),
     )
@@ -208,6 +231,35 @@ async def recorded(url: str) -> list[Recorded]:
         Recorded(label=serial, ordinal=ordinal, is_first=outcome == Outcome.FIRST)
         for serial, ordinal, outcome in rows
     ]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process started, the oldest first."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = status.read_text().rpartition(")")[2].split()  # proc(5): state, then the parent
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(words[1]) == pid and words[0] != "Z":
+            found.append(int(status.parent.name))
+    return sorted(found)
+
+
+def kill_and_wait(pids: Iterable[int]) -> None:
+    """End processes that may be somebody else's children, and return once they are gone."""
+    for pid in pids:
+        try:
+            watched = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+            select.select([watched], [], [], _STOP_S)  # readable once it has ended
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(watched)
 
 
 def _lay_clips(folder: Path) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
@@ -24,7 +24,10 @@ from tests.acceptance.many_machines.fleet import (
     WECHAT_APP_ID,
     WECHAT_KEY,
     WECHAT_TOKEN,
+    Fleet,
 )
+from tests.acceptance.many_machines.queries import Line, Query, Said, WrongAnswer, read_sentence
+from tests.acceptance.many_machines.screens import MiniProgram, WebForm
 
 _VOICE: Final = TwilioVoiceOptions(auth_tokens=(TWILIO_TOKEN,))
 _ACCOUNT: Final = Account(
@@ -34,46 +37,9 @@ _ACCOUNT: Final = Account(
     app_id=WECHAT_APP_ID,
     aes_keys=(WECHAT_KEY,),
 )
-_COUNTED: Final = re.compile(r"(?:第|查询 )([0-9]+) ?次")
-_FIRST: Final = "首次查询"
-_LATER: Final = "暂时无法给出结论"
 _SPOKEN_COUNT: Final = re.compile(r"已被查询([零一二两三四五六七八九十百千万]+)次")
 _SPOKEN: Final = {numeral: value for value, numeral in enumerate("零一二三四五六七八九")} | {"两": 2}
 _UNITS: Final = {"十": 10, "百": 100, "千": 1000}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """``number`` tells messages and callers apart: each is asked by somebody else."""
-
-    number: int
-    code: str
-    sent_at: datetime
-
-    @property
-    def mobile(self) -> str:
-        return f"+86139{self.number:08d}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a person is told of the record."""
-
-    ordinal: int
-    first: bool
-
-
-class Line(Protocol):
-    """Brings a query to a server and returns what it said, None for an honest "not now".
-
-    Raises ``AssertionError`` for any other answer and ``aiohttp.ClientError`` where none came.
-    """
-
-    async def __call__(self, session: aiohttp.ClientSession, origin: str, query: Query) -> Said | None: ...
-
-
-class WrongAnswer(AssertionError):
-    """An answer that nobody must be given."""
 
 
 async def ask_api(session: aiohttp.ClientSession, origin: str, query: Query) -> Said | None:
@@ -106,7 +72,7 @@ async def ask_sms(session: aiohttp.ClientSession, origin: str, query: Query) -> 
         said = await response.text()
     if response.status == 503:  # smsbox brings it again
         return None
-    return _read("sms", response.status, said)
+    return read_sentence("sms", response.status, said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +125,7 @@ async def _call(
     spoken = _spoken(answer, sentences)
     if counted := _SPOKEN_COUNT.search(spoken):
         return Said(ordinal=read_numeral(counted[1]), first=False)
-    return _read("hotline", 200, spoken)
+    return read_sentence("hotline", 200, spoken)
 
 
 def _spoken(document: str, sentences: Mapping[str, str]) -> str:
@@ -191,16 +157,30 @@ async def ask_wechat(session: aiohttp.ClientSession, origin: str, query: Query) 
         return None
     if response.status != 200:
         raise WrongAnswer(f"wechat: {response.status} {body!r}")
-    return _read("wechat", 200, read_answer(_ACCOUNT, body).text)
+    return read_sentence("wechat", 200, read_answer(_ACCOUNT, body).text)
 
 
-# within which a provider is answered, in seconds
-DEADLINES_S: Final[Mapping[str, float]] = {"api": 2.0, "sms": 10.0, "hotline": 6.0, "wechat": 5.0}
+# within which a provider is answered, in seconds; those with a screen ask for several things one after another
+DEADLINES_S: Final[Mapping[str, float]] = {
+    "api": 2.0,
+    "sms": 10.0,
+    "hotline": 6.0,
+    "wechat": 5.0,
+    "web": 3 * 2.0,
+    "mini-program": 2 * 2.8,
+}
 
 
-def all_lines(sentences: Mapping[str, str]) -> dict[str, Line]:
-    """Return every line by the name of its channel; ``sentences`` are what the hotline's clips say."""
-    return {"api": ask_api, "sms": ask_sms, "hotline": Hotline(sentences=sentences), "wechat": ask_wechat}
+def all_lines(fleet: Fleet, anywhere: Callable[[], str]) -> dict[str, Line]:
+    """Return every line by the name of its channel; ``anywhere`` gives the origin of any machine."""
+    return {
+        "api": ask_api,
+        "sms": ask_sms,
+        "hotline": Hotline(sentences=fleet.sentences),
+        "wechat": ask_wechat,
+        "web": WebForm(anywhere=anywhere),
+        "mini-program": MiniProgram(platform=fleet.platform, anywhere=anywhere),
+    }
 
 
 def read_numeral(words: str) -> int:
@@ -213,13 +193,3 @@ def read_numeral(words: str) -> int:
         else:
             digit = _SPOKEN[word]
     return total + digit
-
-
-def _read(channel: str, status: int, text: str) -> Said | None:
-    if status == 200 and _LATER in text:
-        return None
-    if status == 200 and (counted := _COUNTED.search(text)):
-        return Said(ordinal=int(counted[1]), first=False)
-    if status == 200 and _FIRST in text:
-        return Said(ordinal=1, first=True)
-    raise WrongAnswer(f"{channel}: {status} {text!r}")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.bootstrap.supervisor import Pace, Plan, Supervisor
-from app.bootstrap.workers import listen
+from app.bootstrap.workers import bind
 from app.core.errors import StoreUnavailable, WorkersFailed
 
 PACE = Pace(first_pause_s=0.05, longest_pause_s=0.2, start_s=20, drain_s=5, failed_starts=3)
@@ -84,7 +84,7 @@ class Crew:
 async def supervised(
     folder: Path, *, workers: int = 2, pace: Pace = PACE, how: str = ""
 ) -> AsyncIterator[Crew]:
-    (sock,) = listen("127.0.0.1", 0)
+    (sock,) = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
     (folder / "figures").mkdir()
     command = [sys.executable, "-m", "tests.acceptance.workers.tiny_worker", str(folder)]
@@ -223,11 +223,17 @@ def test_a_taken_address_is_said() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{port}.*--port"):
-            listen("127.0.0.1", port)
+            bind("127.0.0.1", port)
 
 
-def test_every_address_of_a_name_is_listened_on() -> None:
-    sockets = listen("localhost", 0)
+def test_every_address_of_a_name_is_bound() -> None:
+    sockets = bind("localhost", 0)
     assert {one.family for one in sockets} <= {socket.AF_INET, socket.AF_INET6}
     for one in sockets:
         one.close()
+
+
+def test_nobody_is_kept_waiting_until_a_worker_is_there() -> None:
+    (sock,) = bind("127.0.0.1", 0)
+    with sock, socket.socket() as caller, pytest.raises(ConnectionRefusedError):
+        caller.connect(sock.getsockname())
