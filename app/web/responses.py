@@ -19,7 +19,7 @@ from channels.base import OutboundResponse
 
 _CSP: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; object-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _EVERYWHERE: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -33,7 +33,7 @@ _PAGES: Final = (
     ("X-Frame-Options", "DENY"),
 )
 _DATA: Final = (("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),)
-_HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
+_HSTS: Final = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 # As content types come: with and without the charset that pages name.
 _COMPRESSED_TYPES: Final = frozenset(
     {"text/html", "text/html; charset=utf-8", "text/css", "text/javascript", "image/svg+xml"}

@@ -24,9 +24,10 @@ from channels.problems import (
     read_question,
 )
 from channels.turns import CodeSubmitted, ThrottleSubject, Turn
+from channels.web.cookies import Cookies
 from channels.web.origins import Origins
 from channels.web.refusals import ForeignOrigin
-from channels.web.visitors import find_secret, subjects_of
+from channels.web.visitors import subjects_of
 from channels.web.vouchers import ChallengeWanted, Visit, make_vouchers
 from channels.wording.reply import Reply
 
@@ -52,6 +53,7 @@ class ApiAdapter:
     def __init__(self, context: ChannelContext) -> None:
         self._identities = context.identities
         self._lengths = context.lengths
+        self._cookies = Cookies.of(context.public_url)
         self._origins = Origins(context.public_url)
         self._vouchers = make_vouchers(context)
         self._labels: dict[int, tuple[LabelSummary, _LabelParts]] = {}
@@ -63,13 +65,13 @@ class ApiAdapter:
     def authenticate(self, request: InboundRequest) -> None:
         """Refuse a request that a page of another site sent. Raises ``NotAuthentic``."""
         headers = request.headers
-        if self._origins.foreign(headers, own_cookie=find_secret(headers) is not None):
+        if self._origins.foreign(headers, own_cookie=self._cookies.find_secret(headers) is not None):
             raise ForeignOrigin("en")
 
     def decode(self, request: InboundRequest) -> Turn:
         """Read the body. Raises ``RequestUndecodable`` with the status and code of the problem."""
         headers = request.headers
-        secret = find_secret(headers)
+        secret = self._cookies.find_secret(headers)
         caller = self._identities.caller(CallerKind.WEB, secret) if secret else _ANONYMOUS
         if request.route == _CHALLENGE.path:
             return ChallengeWanted(state="", locale="en", visit=_visit(request, caller))

@@ -22,25 +22,22 @@ from channels.base import (
 )
 from channels.problems import BY_KIND, JSON, NO_STORE, Problem, RequestReason, RequestUndecodable
 from channels.turns import CodeSubmitted, CommandGiven, RecordOpened, Turn
+from channels.web.cookies import CALLER, LANGUAGE, PASS, Cookies
 from channels.web.gtin import is_gtin
 from channels.web.origins import Origins
 from channels.web.refusals import ForeignOrigin, PageReason
 from channels.web.settings import WebOptions
 from channels.web.site import Form, Over, Site
 from channels.web.visitors import (
-    COOKIE,
     COOKIE_SECONDS,
-    LANGUAGE_COOKIE,
     SecretSource,
     derived_secret,
-    find_secret,
     following_nonce,
     is_secret,
     random_secret,
-    read_cookies,
     subjects_of,
 )
-from channels.web.vouchers import PASS_COOKIE, PASS_SECONDS, Brought, ChallengeWanted, Visit, make_vouchers
+from channels.web.vouchers import PASS_SECONDS, Brought, ChallengeWanted, Visit, make_vouchers
 from channels.wording.locales import DEFAULT_LOCALE, find_locale, negotiate_locale
 from channels.wording.reply import Reply
 
@@ -95,7 +92,7 @@ class WebAdapter:
         self._identities = context.identities
         self._lengths = context.lengths
         self._origins = Origins(context.public_url)
-        self._secure = "; Secure" if context.public_url.startswith("https://") else ""
+        self._cookies = Cookies.of(context.public_url)
         self._nonces = nonces
         self._secrets = secrets
         self._site = Site()
@@ -112,24 +109,24 @@ class WebAdapter:
         """Refuse a POST that a page of another site sent. Raises ``NotAuthentic``; reading a page is free."""
         if request.method != "POST":
             return
-        if self._origins.foreign(request.headers, own_cookie=find_secret(request.headers) is not None):
-            raise ForeignOrigin(_locale(request))
+        if self._origins.foreign(request.headers, own_cookie=self._find_secret(request) is not None):
+            raise ForeignOrigin(self._locale(request))
 
     def decode(self, request: InboundRequest) -> Turn:
         """Read a request. Raises ``RequestUndecodable`` for a damaged link or form."""
-        locale = _locale(request)
+        locale = self._locale(request)
         match request.route:
             case _VERIFY.path:
                 return self._decode_form(request, locale)
             case _RESULT.path:
                 return RecordOpened(
                     verification_id=self._identities.open_result(request.parts["result"]),
-                    reader=self._identities.caller(CallerKind.WEB, find_secret(request.headers) or ""),
+                    reader=self._identities.caller(CallerKind.WEB, self._find_secret(request) or ""),
                     locale=locale,
                 )
             case _CHALLENGE.path:
                 nonce = request.query.get("nonce", "")
-                secret = find_secret(request.headers) or (derived_secret(nonce) if is_secret(nonce) else "")
+                secret = self._find_secret(request) or (derived_secret(nonce) if is_secret(nonce) else "")
                 return ChallengeWanted(state="", locale=locale, visit=self._visit(request, secret))
             case _FILLED.path:
                 return CommandGiven(
@@ -193,7 +190,7 @@ class WebAdapter:
             code = reading.code
         nonce = fields.get("nonce", "")
         has_nonce = is_secret(nonce)
-        cookie = find_secret(request.headers)
+        cookie = self._find_secret(request)
         secret = cookie or (derived_secret(nonce) if has_nonce else self._secrets())
         visit = self._visit(request, secret)
         brought = self._vouchers.read(
@@ -299,30 +296,26 @@ class WebAdapter:
 
     def _open_cookies(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
         """Return the cookies set when a page opens: the caller's, where there is none, and a chosen language."""
-        cookies = () if find_secret(request.headers) else (self._caller_cookie(self._secrets()),)
+        cookies = () if self._find_secret(request) else (self._caller_cookie(self._secrets()),)
         chosen = find_locale(request.query.get("lang", "")) if request.query else None
         if chosen is None:
             return cookies
-        value = f"{LANGUAGE_COOKIE}={chosen}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{self._secure}"
-        return (*cookies, ("Set-Cookie", value))
+        return (*cookies, self._cookies.set(LANGUAGE, chosen, seconds=COOKIE_SECONDS, for_scripts=True))
 
     def _pass_cookie(self, passing: str) -> tuple[str, str]:
-        value = (
-            f"{PASS_COOKIE}={passing}; Path=/; Max-Age={PASS_SECONDS}; HttpOnly; SameSite=Lax{self._secure}"
-        )
-        return ("Set-Cookie", value)
+        return self._cookies.set(PASS, passing, seconds=PASS_SECONDS)
 
     def _caller_cookie(self, secret: str) -> tuple[str, str]:
-        value = f"{COOKIE}={secret}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{self._secure}"
-        return ("Set-Cookie", value)
+        return self._cookies.set(CALLER, secret, seconds=COOKIE_SECONDS)
 
+    def _find_secret(self, request: InboundRequest) -> str | None:
+        return self._cookies.find_secret(request.headers)
 
-def _locale(request: InboundRequest) -> str:
-    """Return the visitor's language: the switch, then the cookie it left, then ``Accept-Language``."""
-    chosen = request.query.get("lang", "") or read_cookies(request.headers).get(LANGUAGE_COOKIE, "")
-    return (
-        find_locale(chosen) or negotiate_locale(request.headers.get("accept-language", "")) or DEFAULT_LOCALE
-    )
+    def _locale(self, request: InboundRequest) -> str:
+        """Return the visitor's language: the switch, then the cookie it left, then ``Accept-Language``."""
+        chosen = request.query.get("lang", "") or self._cookies.find(request.headers, LANGUAGE)
+        accepted = negotiate_locale(request.headers.get("accept-language", ""))
+        return find_locale(chosen) or accepted or DEFAULT_LOCALE
 
 
 def _read_form(request: InboundRequest, locale: str) -> dict[str, str]:

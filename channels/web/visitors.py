@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
@@ -12,8 +12,6 @@ from app.core.model.caller import Caller
 from channels.networks import address_subjects, network_of
 from channels.turns import ThrottleSubject
 
-COOKIE: Final = "yz_caller"
-LANGUAGE_COOKIE: Final = "lang"
 COOKIE_SECONDS: Final = 730 * 24 * 3600  # 24 months, the longest a token may live (service rules, section 6)
 _SECRET_CHARS: Final = 22  # 128 random bits in URL-safe base64
 _SECRET_ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -49,25 +47,6 @@ def following_nonce(nonce: str) -> str:
 
 def _derived(purpose: bytes, nonce: str) -> str:
     return urlsafe_b64encode(sha256(purpose + b"\0" + nonce.encode()).digest()[:16]).rstrip(b"=").decode()
-
-
-def read_cookies(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the request's cookies (RFC 6265, section 5.4); of equal names the first."""
-    cookies: dict[str, str] = {}
-    for pair in headers.get("cookie", "")[:4096].split(";"):
-        name, separator, value = pair.strip().partition("=")
-        if separator:
-            cookies.setdefault(name, value)
-    return cookies
-
-
-def find_secret(headers: Mapping[str, str]) -> str | None:
-    """Return the caller's secret from the cookie, or None where there is none of ours."""
-    cookie = headers.get("cookie")
-    if cookie is None or COOKIE not in cookie:
-        return None
-    secret = read_cookies(headers).get(COOKIE, "")
-    return secret if is_secret(secret) else None
 
 
 def subjects_of(caller: Caller, remote: str) -> tuple[ThrottleSubject, ...]:

@@ -16,11 +16,11 @@ from app.core.model.value import value
 from channels.base import ChannelContext
 from channels.networks import network_of
 from channels.turns import Continue, ThrottleSubject
+from channels.web.cookies import PASS, Cookies
 from channels.web.proofs import Proofs
 from channels.web.settings import WebOptions
-from channels.web.visitors import read_cookies, subjects_of
+from channels.web.visitors import subjects_of
 
-PASS_COOKIE: Final = "yz_pass"  # noqa: S105 - a name
 PASS_SECONDS: Final = 600
 _WAIT_GOOD_FOR: Final = timedelta(minutes=10)
 
@@ -59,6 +59,7 @@ class Vouchers:
     """Gives out challenges, passes and waits, and proves what comes back. ``proofs`` None: work buys nothing."""
 
     def __init__(self, context: ChannelContext, proofs: Proofs | None) -> None:
+        self._cookies = Cookies.of(context.public_url)
         self._identities = context.identities
         self._proofs = proofs
 
@@ -81,8 +82,8 @@ class Vouchers:
             if solution and (number := self._proofs.find(solution, _place(visit), visit.at)):
                 vouchers.append(_worked(visit, number, solved_now=True))
                 passing = self._seal("pass", visit, number, visit.at + timedelta(seconds=PASS_SECONDS))
-            if PASS_COOKIE in headers.get("cookie", ""):
-                kept = self._open("pass", visit, read_cookies(headers).get(PASS_COOKIE, ""))
+            if passed := self._cookies.find(headers, PASS):
+                kept = self._open("pass", visit, passed)
                 if kept is not None and visit.at <= kept[1]:
                     vouchers.append(_worked(visit, kept[0], solved_now=False))
         begun = self._open("wait", visit, wait) if wait else None

@@ -150,7 +150,12 @@ class WebBinding:
 
     def _post(self, body: bytes, **headers: str) -> InboundRequest:
         return _request(
-            "POST", "/verify", body=body, content_type=self._form, cookie=f"yz_caller={COOKIE}", **headers
+            "POST",
+            "/verify",
+            body=body,
+            content_type=self._form,
+            cookie=f"__Host-yz_caller={COOKIE}",
+            **headers,
         )
 
 
@@ -209,7 +214,7 @@ class ApiBinding:
             "/api/v1/verifications",
             body=body,
             content_type="application/json",
-            cookie=f"yz_caller={COOKIE}",
+            cookie=f"__Host-yz_caller={COOKIE}",
             **headers,
         )
 

@@ -59,7 +59,7 @@ class MiniProgramApiBinding:
         wrong = ("", "Bearer ", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x")
         return (
             *(self._post(body, authorization=header) for header in wrong),
-            self._post(body, authorization="", cookie=f"yz_caller={TOKEN}"),
+            self._post(body, authorization="", cookie=f"__Host-yz_caller={TOKEN}"),
             self._post(body, authorization=f"Bearer {token_of(lives_s=0)}"),
             self._post(body, authorization=f"Bearer {token_of('another-account')}"),
         )

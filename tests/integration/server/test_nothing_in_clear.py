@@ -50,7 +50,7 @@ async def logging_site(service: SampleService, stream: io.BytesIO) -> AsyncItera
 
 async def test_no_code_caller_or_number_is_written(service: SampleService) -> None:
     stream, code = io.BytesIO(), service.code()
-    cookies = {"yz_caller": COOKIE}
+    cookies = {"__Host-yz_caller": COOKIE}
     async with logging_site(service, stream) as url, ClientSession(url, cookies=cookies) as client:
         for path in (
             f"/q/{code}",

@@ -292,17 +292,18 @@ async def test_the_callers_cookie(visitor: Visitor, service: SampleService) -> N
     first = await visitor.open("/")
     (cookie,) = cookies_of(first)
     assert re.fullmatch(
-        r"yz_caller=[\w-]{22}; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax; Secure", cookie
+        r"__Host-yz_caller=[\w-]{22}; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax; Secure", cookie
     )
     assert cookies_of(await visitor.open("/")) == []
     assert cookies_of(await visitor.ask(service.code())) == []
-    visitor.cookies["yz_caller"] = "planted"
+    visitor.cookies["__Host-yz_caller"] = "planted"
     assert len(cookies_of(await visitor.open("/"))) == 1
 
 
 async def test_over_plain_http_the_cookie_is_not_marked_secure() -> None:
     service = await start_sample_service(public_url="http://127.0.0.1:8315")
     page = await Visitor(service, WebAdapter(service.context)).open("/")
+    assert cookies_of(page)[0].startswith("yz_caller=")
     assert "Secure" not in cookies_of(page)[0]
     await service.engine.close()
 
@@ -312,7 +313,7 @@ async def test_the_language_is_switched_and_kept(visitor: Visitor) -> None:
     assert '<html lang="zh-CN">' in (await visitor.open("/")).body.decode()
     switched = await visitor.open("/?lang=en")
     assert '<html lang="en">' in switched.body.decode()
-    assert cookies_of(switched) == ["lang=en; Path=/; Max-Age=63072000; SameSite=Lax; Secure"]
+    assert cookies_of(switched) == ["__Host-yz_lang=en; Path=/; Max-Age=63072000; SameSite=Lax; Secure"]
     assert '<html lang="en">' in (await visitor.open("/")).body.decode()
     assert cookies_of(await visitor.open("/?lang=xx")) == []
 

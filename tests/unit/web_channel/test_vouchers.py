@@ -173,10 +173,10 @@ async def test_a_solution_is_redeemed_once(shop: Shop) -> None:
     visitor = await over_limit(shop)
     proof = await visitor.work()
     assert await visitor.ask(shop.code(), proof=proof) == 303
-    del visitor.cookies["yz_pass"]
+    del visitor.cookies["__Host-yz_pass"]
     assert await visitor.ask_anew(shop.code(), proof=proof) == 429
     assert "data-challenge" not in visitor.page  # no second piece of work in vain
-    assert "yz_pass" not in visitor.cookies
+    assert "__Host-yz_pass" not in visitor.cookies
 
 
 async def test_a_solution_and_its_pass_are_one_visitors_in_one_network(shop: Shop) -> None:
@@ -190,7 +190,7 @@ async def test_a_solution_and_its_pass_are_one_visitors_in_one_network(shop: Sho
     await elsewhere.ask_anew(shop.code())
     assert await elsewhere.ask_anew(shop.code(), proof=proof) == 429
     assert await visitor.ask(shop.code(), proof=proof) == 303
-    stranger.cookies["yz_pass"] = visitor.cookies["yz_pass"]
+    stranger.cookies["__Host-yz_pass"] = visitor.cookies["__Host-yz_pass"]
     assert await stranger.ask_anew(shop.code()) == 429
     assert await visitor.ask_anew(shop.code()) == 303
 

@@ -237,7 +237,7 @@ async def test_no_request_passes_without_a_token_of_ours(app: App) -> None:
                 path,
                 {"code": app.service.code(), "text": "x"},
                 authorization=authorization,
-                cookie=f"yz_caller={token}; token={token}",
+                cookie=f"__Host-yz_caller={token}; token={token}",
             )
             assert (answer.status, orjson.loads(answer.body)["code"]) == (401, "sign_in_required")
             assert ("WWW-Authenticate", challenge) in answer.headers
