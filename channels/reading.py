@@ -14,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from app.core.model.code import MAX_TEXT_CHARS, Reading, count_digits, read_codes
+from app.core.model.code import MAX_TEXT_CHARS, Reading, count_digits, find_plain_code, read_codes
 from app.core.model.value import value
 
 _FILE: Final = Path(__file__).with_name("commands.toml")
 _ANY: Final = "any"
+_CHINESE: Final = "zh-CN"
 _LONGEST_COMMAND: Final = 32
 _FEWEST_DIGITS: Final = 6
 _FEWEST_LATIN: Final = 2
@@ -69,6 +70,12 @@ def understand(text: str, *, media: bool, lengths: frozenset[int]) -> Understood
     one: some gateways write the picture's file name where the text would be.
     """
     text = text[:MAX_TEXT_CHARS]
+    if (plain := find_plain_code(text, lengths=lengths)) is not None:  # a command holds no digit
+        return _understand_plain(text, plain)
+    return _understand_any(text, media=media, lengths=lengths)
+
+
+def _understand_any(text: str, *, media: bool, lengths: frozenset[int]) -> Understood:
     folded = unicodedata.normalize("NFKC", text)[:MAX_TEXT_CHARS]
     if command := _find_command(folded):
         asked = command.locale if command.kind is Meant.LANGUAGE else ""
@@ -80,6 +87,16 @@ def understand(text: str, *, media: bool, lengths: frozenset[int]) -> Understood
             kind=Meant.CODE, locale=asked or _language_of(folded), argument=asked, reading=reading
         )
     return Understood(kind=Meant.HELP, locale=_language_of(folded))
+
+
+def _understand_plain(text: str, reading: Reading) -> Understood:
+    """Do as for any code; folding such a text leaves its words and Han characters as they are."""
+    asked = _language_beside_code(text)
+    if asked or not _HAN_CHARACTER.search(text):
+        locale = asked or _language_of(unicodedata.normalize("NFKC", text))
+    else:
+        locale = _CHINESE
+    return Understood(kind=Meant.CODE, locale=locale, argument=asked, reading=reading)
 
 
 def _is_try(text: str, reading: Reading, lengths: frozenset[int], *, media: bool) -> bool:
@@ -125,7 +142,7 @@ def _language_beside_code(folded: str) -> str:
 def _language_of(folded: str) -> str:
     """Return zh-CN for any Han character, en for two Latin letters; URLs and digits in disguise tell nothing."""
     if _HAN_CHARACTER.search(folded):
-        return "zh-CN"
+        return _CHINESE
     letters = 0
     for chunk in folded.split():
         if _is_address(chunk):

@@ -1,8 +1,6 @@
-"""Signatures of webhooks, by the provider's own library; channels/signatures.py says over what."""
+"""Signatures of webhooks under the tokens in the settings; channels/signatures.py says over what."""
 
 from __future__ import annotations
-
-from twilio.request_validator import RequestValidator
 
 from channels.signatures import WebhookSignatures
 
@@ -11,4 +9,4 @@ class Signatures(WebhookSignatures):
     """Those of the tokens in the settings. Raises ``SettingsInvalid`` without a sound one."""
 
     def __init__(self, auth_tokens: tuple[str, ...], public_url: str) -> None:
-        super().__init__(auth_tokens, public_url, signer=RequestValidator, setting="ivr.twilio.auth_tokens")
+        super().__init__(auth_tokens, public_url, setting="ivr.twilio.auth_tokens")
