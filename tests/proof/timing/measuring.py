@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,50 +21,51 @@ _WARM_UP: Final = 50  # of each class, not counted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """``together`` questions stand before one commit; ``count`` are asked of each class.
-
-    ``clock`` is the wall's where an asker could see no other, the process's where it is the quieter one.
-    """
+    """``together`` questions are asked at once; ``count`` are asked of each class, about ``codes``."""
 
     channel: str
     together: int
     count: int
-    clock: Callable[[], int] = time.perf_counter_ns
+    codes: Mapping[str, tuple[str, ...]]
 
 
 async def measure(
     service: Service,
     load: Load,
     ask: Question,
-    codes: Mapping[str, tuple[str, ...]],
     chance: random.Random,
     first: int,
-) -> Samples:
-    """Return nanoseconds by class; ``first`` is the serial number of the first question."""
+) -> tuple[Samples, ...]:
+    """Return nanoseconds by class of the wall's clock and, where questions come one by one, of the processor's.
+
+    ``first`` is the serial number of the first question; those that follow count up from it.
+    """
     wanted = [name for name in CLASSES for _ in range(_WARM_UP)]
     chance.shuffle(wanted)
     counted = [name for name in CLASSES for _ in range(load.count)]
     chance.shuffle(counted)
     wanted += counted
-    adapter, carry, clock = service.adapters[load.channel], service.pipeline.carry, load.clock
-    took = [0] * len(wanted)
+    adapter, carry = service.adapters[load.channel], service.pipeline.carry
+    wall, processor = [0] * len(wanted), [0] * len(wanted)
 
     async def one(place: int, request: InboundRequest) -> None:
-        begun = clock()
+        spent, begun = time.process_time_ns(), time.perf_counter_ns()
         await carry(adapter, request)
-        took[place] = clock() - begun
+        wall[place] = time.perf_counter_ns() - begun
+        processor[place] = time.process_time_ns() - spent
 
     for start in range(0, len(wanted), load.together):
         names = wanted[start : start + load.together]
         asked = [
-            (place, ask(service, chance.choice(codes[name]), first + place))
+            (place, ask(service, chance.choice(load.codes[name]), first + place))
             for place, name in enumerate(names, start)
         ]
         if load.together == 1:
             await one(*asked[0])
         else:
             await asyncio.gather(*(one(place, request) for place, request in asked))
-    return _by_class(wanted, took)
+    clocks = (wall, processor) if load.together == 1 else (wall,)
+    return tuple(_by_class(wanted, took) for took in clocks)
 
 
 def _by_class(wanted: list[str], took: list[int]) -> Samples:

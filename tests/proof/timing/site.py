@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from app.adapters.clock import SystemClock
+from app.bootstrap import telephony
 from app.bootstrap.service import _lay_foundation, _open_channels, _spare_the_collector
+from app.core.engine import VerificationEngine
 from app.core.model.check_digits import check_digits_for
 from app.issuing.codebook import TAG_MODULUS
 from app.issuing.key_file import KeyFile
@@ -35,11 +37,19 @@ NEVER_ISSUED, WRONG_TAG, VOIDED, NOT_ACTIVE = CLASSES = ("never issued", "wrong 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A prepared folder: ``codes`` by class, and by ``active`` those of labels that may be told."""
+    """A prepared folder: ``codes`` by class, and in ``active`` those of labels that may be told."""
 
     settings: Settings
     codes: Mapping[str, tuple[str, ...]]
     active: tuple[str, ...]
+
+    @property
+    def slips(self) -> Mapping[str, tuple[str, ...]]:
+        """The codes by class, each with one digit wrong."""
+        return {
+            name: tuple(f"{code[:5]}{(int(code[5]) + 1) % 10}{code[6:]}" for code in codes)
+            for name, codes in self.codes.items()
+        }
 
 
 def prepare(folder: Path) -> Site:
@@ -109,16 +119,26 @@ class Service:
 
     adapters: Mapping[str, ChannelAdapter]
     pipeline: Pipeline
+    engine: VerificationEngine
     clock: SystemClock
 
     async def carry(self, channel: str, request: InboundRequest) -> OutboundResponse:
         return await self.pipeline.carry(self.adapters[channel], request)
 
 
+async def _keep_none(*_: object) -> None:
+    return
+
+
 @asynccontextmanager
 async def open_service(site: Site) -> AsyncIterator[Service]:
-    """Start every part of the service but its server, as ``yanzhen serve`` does."""
+    """Start every part of the service but its server, as ``yanzhen serve`` does.
+
+    The hotline's clips are left unmade: which are there by now has nothing to do with a code, and makes answers differ.
+    """
     async with AsyncExitStack() as parts:
+        parts.callback(setattr, telephony, "keep_clips", telephony.keep_clips)
+        telephony.keep_clips = _keep_none
         base = await _lay_foundation(site.settings, None, parts)
         adapters, pipeline, _ = await _open_channels(site.settings, base, parts)
         await asyncio.to_thread(base.keys.recogniser.tabulate)
@@ -126,5 +146,6 @@ async def open_service(site: Site) -> AsyncIterator[Service]:
         yield Service(
             adapters={adapter.manifest.name: adapter for adapter in adapters},
             pipeline=pipeline,
+            engine=base.engine,
             clock=base.clock,
         )
