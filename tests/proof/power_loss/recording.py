@@ -6,7 +6,6 @@ the same log, byte by byte: the keys, nonces and references that are random in t
 
 from __future__ import annotations
 
-import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
-from unittest.mock import patch
 
 import apsw
+import pytest
 
-from app.adapters.storage.sqlite import checkpoints, database, transaction, writer
 from app.adapters.storage.rows import to_micros
+from app.adapters.storage.sqlite import checkpoints, transaction, writer
 from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict
 from tests.proof.files.bridge import Connection, bridged
@@ -33,7 +32,6 @@ Contents = dict[str, int]  # by table, a hash of its rows
 Fact = tuple[Any, ...]  # id, ordinal, outcome, microseconds
 
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-_FACTS: Final = "SELECT id, ordinal, outcome, at FROM verification ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ class Told:
 class Recording:
     """What happened from the files in ``image`` on, which hold ``contents`` (None: there is no database yet).
 
-    ``upgraded`` is when the schema was promised, ``kept`` what was acknowledged before all this, ``catalogue`` the last.
+    ``upgraded`` is when the schema was promised, ``kept`` what was acknowledged before, ``catalogue`` the last one.
     """
 
     seed: str
@@ -78,10 +76,11 @@ class Recording:
     def may_be(self, position: int) -> list[Contents | None]:
         """Return what the database may hold after a loss of power: what was promised, or with the commit under way."""
         made = self.promised(position)
-        return [self.contents, *(promise.contents for promise in self.promises)][made : made + 2]
+        before = self.promises[made - 1].contents if made else self.contents
+        return [before, *(promise.contents for promise in self.promises[made : made + 1])]
 
     def acknowledged(self) -> list[tuple[int, Fact]]:
-        """Return (position, fact) of every verdict: when its COMMIT returned, or its caller had it where that was sooner.
+        """Return (position, fact) of every verdict: when its COMMIT returned, or, if sooner, when its caller had it.
 
         In the order of the facts' ids, each once.
         """
@@ -104,10 +103,16 @@ def fact_of(verdict: Verdict) -> Fact:
     return verdict.verification_id, verdict.ordinal, verdict.outcome.value, to_micros(verdict.recorded_at)
 
 
-def contents_of(connection: Any) -> Contents:
-    """Return the database's whole contents."""
+def contents_of(connection: Any, facts: list[Any] | None = None) -> Contents:
+    """Return the database's whole contents; ``facts`` are the rows of the record where they were read before."""
     names = [row[0] for row in connection.execute(_TABLES).fetchall()]
-    return {name: hash(tuple(connection.execute(f"SELECT * FROM {name}").fetchall())) for name in names}  # noqa: S608
+    contents = {}
+    for name in names:
+        rows = facts if name == "verification" else None
+        if rows is None:
+            rows = connection.execute(f"SELECT * FROM {name}").fetchall()
+        contents[name] = hash(tuple(rows))
+    return contents
 
 
 @contextmanager
@@ -116,26 +121,18 @@ def recording(folder: Path, seed: str) -> Iterator[Recording]:
     image = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
     chance = _Chance(seed)
     files = WatchedFiles(folder)
-    now = Recording(
-        seed=seed, image=image, names=dict(files.first_names), operations=files.operations
-    )
+    now = Recording(seed=seed, image=image, names=dict(files.first_names), operations=files.operations)
     with ExitStack() as stack:
         stack.callback(files.end)
         stack.callback(apsw.randomness, 0)
         stack.callback(chance.unregister)
         apsw.randomness(0)  # SQLite draws a new seed, from `chance`
         stack.enter_context(bridged(files, partial(_promise, now)))
-        stack.enter_context(patch.object(transaction, "secrets", chance))
-        stack.enter_context(patch.object(writer, "IDLE_S", NEVER_S))
-        stack.enter_context(patch.object(checkpoints, "_EVERY_S", NEVER_S))
+        planted = stack.enter_context(pytest.MonkeyPatch.context())
+        planted.setattr(transaction, "secrets", chance)
+        planted.setattr(writer, "IDLE_S", NEVER_S)
+        planted.setattr(checkpoints, "_EVERY_S", NEVER_S)
         yield now
-
-
-def commit_before_sync() -> Any:
-    """Plant the fault: commits are not synced."""
-    weak = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database.PRAGMAS)
-    assert weak != database.PRAGMAS
-    return patch.object(database, "PRAGMAS", weak)
 
 
 def _promise(now: Recording, connection: Connection) -> None:
@@ -159,8 +156,3 @@ class _Chance(apsw.VFS):
 
     def randbits(self, bits: int) -> int:
         return self._random.getrandbits(bits)
-
-
-def facts_in(connection: sqlite3.Connection) -> list[Fact]:
-    """Return every fact in the order of their ids."""
-    return connection.execute(_FACTS).fetchall()

@@ -32,7 +32,6 @@ from tests.proof.power_loss.recording import (
     Recording,
     Told,
     contents_of,
-    facts_in,
     recording,
 )
 from tests.proof.power_loss.survivors import Device, Image
@@ -47,6 +46,8 @@ _COUNTS: Final = (
     " (SELECT count(*) FROM verification WHERE serial = :serial AND ordinal IS NOT NULL AND caller ="
     " (SELECT reference FROM caller WHERE token = :token)), (SELECT version FROM catalogue_version)"
 )
+_FACTS: Final = "SELECT * FROM verification"  # in the order of their ids, as contents_of reads them
+_SECOND_CRASHES: Final = 8
 _LAST: Final = "SELECT id, ordinal, own_ordinal FROM verification ORDER BY id DESC LIMIT 1"
 
 
@@ -74,7 +75,9 @@ class Tally:
         self.told.append(f"{replay}: {breach}")
 
 
-def crash(now: Recording, points: list[int], folder: Path, tally: Tally, *, again: int = 0, serve: int = 0) -> None:
+def crash(
+    now: Recording, points: list[int], folder: Path, tally: Tally, *, again: int = 0, serve: int = 0
+) -> None:
     """Cut the power at each of the ``points`` of a recording and check what is found.
 
     Every ``serve``-th time the whole storage is opened, and every ``again``-th time the power goes once more while it
@@ -85,42 +88,94 @@ def crash(now: Recording, points: list[int], folder: Path, tally: Tally, *, agai
         for operation in now.operations[done:point]:
             device.carry_out(operation)
         done = point
-        luck = Random(f"{now.seed}/{point}/{turn}")
-        image = device.survivors(luck)
         kept = [fact for position, fact in acknowledged if position <= point]
-        tally.crashes += 1
-        tally.acknowledged += len(kept)
+        case = _Case(now=now, point=point, turn=turn, kept=kept, folder=folder, tally=tally)
         try:
-            contents = check(now, point, image, kept, folder)
-            if serve and turn % serve == 0 and point >= now.upgraded:
-                _serve(image, folder)
-                tally.restarts += 1
-            if again and turn % again == 0 and point >= now.upgraded:
-                _crash_again(now, image, contents, kept, folder, tally, luck)
+            case.crash(
+                device, again=bool(again) and turn % again == 0, serve=bool(serve) and turn % serve == 0
+            )
         except Breach as breach:
-            tally.count(breach, f"seed {now.seed!r}, point {point}, turn {turn}")
+            tally.count(breach, f"{now.seed!r} {point} {turn}")
+
+
+def crash_once(now: Recording, point: int, turn: int, folder: Path, tally: Tally) -> None:
+    """Repeat one crash of :func:`crash`, with all that may follow it."""
+    device = Device(now.image, now.names)
+    for operation in now.operations[:point]:
+        device.carry_out(operation)
+    kept = [fact for position, fact in now.acknowledged() if position <= point]
+    case = _Case(now=now, point=point, turn=turn, kept=kept, folder=folder, tally=tally)
+    try:
+        case.crash(device, again=True, serve=True)
+    except Breach as breach:
+        tally.count(breach, f"{now.seed!r} {point} {turn}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One loss of power after ``point`` operations; ``kept`` was acknowledged by then."""
+
+    now: Recording
+    point: int
+    turn: int
+    kept: list[Fact]
+    folder: Path
+    tally: Tally
+
+    def crash(self, device: Device, *, again: bool, serve: bool) -> None:
+        luck = Random(f"{self.now.seed}/{self.point}/{self.turn}")
+        image = device.survivors(luck)
+        self.tally.crashes += 1
+        self.tally.acknowledged += len(self.kept)
+        contents = check(self.now, self.point, image, self.kept, self.folder)
+        if self.point < self.now.upgraded:
+            return
+        if serve:
+            with _laid_out(image, self.folder) as path, _as_corrupt():
+                asyncio.run(_answer(path))
+            self.tally.restarts += 1
+        if again:
+            self._crash_again(image, contents, luck)
+
+    def _crash_again(self, image: Image, contents: Contents | None, luck: Random) -> None:
+        """Recover on watched files and cut the power at points of that."""
+        seed = f"{self.now.seed}/{self.point}/{self.turn}"
+        with _laid_out(image, self.folder) as path, _as_corrupt(), recording(self.folder, seed) as second:
+            second.contents, second.kept, second.catalogue = contents, self.kept, self.now.catalogue
+            for verdict in asyncio.run(_answer(path)):
+                second.told.append(Told(position=len(second.operations), verdict=verdict))
+        before = self.tally.crashes
+        points = [luck.randint(0, len(second.operations)) for _ in range(_SECOND_CRASHES)]
+        crash(second, points, self.folder, self.tally)
+        self.tally.second_crashes += self.tally.crashes - before
 
 
 def check(now: Recording, point: int, image: Image, kept: list[Fact], folder: Path) -> Contents | None:
     """Open what survived and check it; return its contents. Raises ``Breach``."""
-    allowed = now.may_be(point)
     with _laid_out(image, folder) as path, _as_corrupt():
-        contents = None
-        if image.get(FILE):
-            with closing(open_connection(path)) as connection:
-                _require_sound(connection)
-                contents = contents_of(connection) or None
-        if contents not in allowed:
-            _tell_difference(now, point, contents, kept, path)
         if point < now.upgraded:
+            contents = _contents_before(path) if image.get(FILE) else None
+            _require_promised(now, point, contents)
             upgrade_sqlite(path)
         with closing(open_connection(path)) as connection:
             require_current_schema(connection)
-            _require_facts(facts_in(connection), kept)
+            _require_sound(connection)
+            if point >= now.upgraded:
+                facts = connection.execute(_FACTS).fetchall()
+                _require_facts(facts, kept)
+                contents = contents_of(connection, facts)
+                _require_promised(now, point, contents)
             if connection.execute(ORDINALS).fetchall() or connection.execute(_STATES).fetchall():
                 raise Breach("corrupt", "ordinals or folded states disagree with the facts")
             _go_on(connection, now.catalogue)
     return contents
+
+
+def _contents_before(path: Path) -> Contents | None:
+    """Return what is in a database whose schema was still under way, None for nothing."""
+    with closing(open_connection(path)) as connection:
+        _require_sound(connection)
+        return contents_of(connection) or None
 
 
 def _require_sound(connection: sqlite3.Connection) -> None:
@@ -130,8 +185,9 @@ def _require_sound(connection: sqlite3.Connection) -> None:
         raise Breach("corrupt", str(problems[:3]))
 
 
-def _require_facts(found: list[Fact], kept: list[Fact]) -> None:
+def _require_facts(rows: list[Any], kept: list[Fact]) -> None:
     """Every acknowledged fact is there and is what its caller was told; ids begin at 1 and have no gap."""
+    found = [(row[0], row[3], row[5], row[1]) for row in rows]
     if [fact[0] for fact in found] != list(range(1, len(found) + 1)):
         raise Breach("corrupt", "ids are not 1, 2, 3 ...")
     for fact in kept:
@@ -141,24 +197,24 @@ def _require_facts(found: list[Fact], kept: list[Fact]) -> None:
             raise Breach("changed", f"{fact} was acknowledged and {found[fact[0] - 1]} is there")
 
 
-def _tell_difference(
-    now: Recording, point: int, contents: Contents | None, kept: list[Fact], path: Path
-) -> None:
-    """Raise the breach: an acknowledged verdict that is not there, an earlier state of the database, or none it had."""
-    if contents and "verification" in contents:
-        with closing(open_connection(path)) as connection:
-            _require_facts(facts_in(connection), kept)
+def _require_promised(now: Recording, point: int, contents: Contents | None) -> None:
+    """Demand exactly what the last COMMIT promised, or that with the commit under way."""
+    allowed = now.may_be(point)
+    if contents in allowed:
+        return
     earlier = [now.contents, *(promise.contents for promise in now.promises[: now.promised(point)])]
     if contents in earlier:
         raise Breach("lost", f"the state after commit {earlier.index(contents)} of {now.promised(point)}")
-    wanted = now.may_be(point)[0] or {}
+    wanted = allowed[0] or {}
     wrong = [name for name in wanted if (contents or {}).get(name) != wanted[name]]
     raise Breach("changed", f"no state that there was; differs in {', '.join(wrong)}")
 
 
 def _go_on(connection: sqlite3.Connection, catalogue: Catalogue | None) -> None:
     """Record one more verification of the latest label: it gets the next id and the next ordinals."""
-    row = connection.execute("SELECT serial FROM verification WHERE serial IS NOT NULL ORDER BY id DESC LIMIT 1")
+    row = connection.execute(
+        "SELECT serial FROM verification WHERE serial IS NOT NULL ORDER BY id DESC LIMIT 1"
+    )
     (serial,) = row.fetchone() or (None,)
     draft = _draft(catalogue, serial)
     asked = {"serial": serial, "token": _AGAIN.token}
@@ -188,11 +244,6 @@ def _draft(catalogue: Catalogue | None, serial: int | None) -> Draft:
     )
 
 
-def _serve(image: Image, folder: Path) -> None:
-    with _laid_out(image, folder) as path, _as_corrupt():
-        asyncio.run(_answer(path))
-
-
 async def _answer(path: Path) -> list[Any]:
     """Open the whole storage, verify a few times, and close it."""
     storage = await open_sqlite(path)
@@ -204,26 +255,6 @@ async def _answer(path: Path) -> list[Any]:
         ]
     finally:
         await storage.close()
-
-
-def _crash_again(  # noqa: PLR0913 - what a crash consists of
-    now: Recording,
-    image: Image,
-    contents: Contents | None,
-    kept: list[Fact],
-    folder: Path,
-    tally: Tally,
-    luck: Random,
-) -> None:
-    """Recover on watched files and cut the power at points of that."""
-    with _laid_out(image, folder) as path, _as_corrupt():
-        with recording(folder, f"{now.seed} again") as second:
-            second.contents, second.kept, second.catalogue = contents, kept, now.catalogue
-            for verdict in asyncio.run(_answer(path)):
-                second.told.append(Told(position=len(second.operations), verdict=verdict))
-    before = tally.crashes
-    crash(second, [luck.randint(0, len(second.operations)) for _ in range(8)], folder, tally)
-    tally.second_crashes += tally.crashes - before
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A random evening of the service by seed: callers at once, replies, recalls, folds, checkpoints, erasures, restarts."""
+"""A random evening of the service by seed: callers at once, replies, recalls, folds, checkpoints, restarts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any, Final
-from unittest.mock import patch
+
+import pytest
 
 from app.adapters.cache.memory import MemoryCache
-from app.adapters.storage.sqlite import FoldLimits, SqliteStorage, checkpoints, open_sqlite, upgrade_sqlite, writer
+from app.adapters.storage.sqlite import (
+    FoldLimits,
+    SqliteStorage,
+    checkpoints,
+    open_sqlite,
+    upgrade_sqlite,
+    writer,
+)
 from app.core.engine import EngineLimits, VerificationEngine
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.catalogue import Catalogue
@@ -27,6 +35,7 @@ from tests.fakes.recording_journal import RecordingJournal
 from tests.fakes.sample_service import fixed_keyring
 from tests.proof.power_loss.recording import FILE, Recording, Told, recording
 
+STEPS: Final = 40
 _LABELS: Final = 24
 _ISSUED_NOT_ACTIVE: Final = 4
 _CALLERS: Final = 9
@@ -45,17 +54,20 @@ class PlainSealing:
         return sealed.removeprefix(about)
 
 
-async def record_workload(folder: Path, seed: str, steps: int) -> Recording:
-    """Create the database and live through ``steps`` random steps, each of several things at once."""
+async def record_workload(
+    folder: Path, seed: str, *, steps: int = STEPS, only_asked: bool = False
+) -> Recording:
+    """Create the database and live through ``steps`` random steps, each of several things at once.
+
+    With ``only_asked`` every step is of verifications and replies, which all go through the writer.
+    """
     chance = Random(seed)
     with ExitStack() as stack:
         now = stack.enter_context(recording(folder, seed))
-        for where, name, value in (
-            (writer, "WAL_CAP_BYTES", chance.choice((60_000, 200_000, 10**9))),
-            (writer, "_WAL_LOOKS_EVERY", 4),
-            (checkpoints, "_AT_BYTES", chance.choice((1, 60_000))),
-        ):
-            stack.enter_context(patch.object(where, name, value))
+        planted = stack.enter_context(pytest.MonkeyPatch.context())
+        planted.setattr(writer, "WAL_CAP_BYTES", chance.choice((60_000, 200_000, 10**9)))
+        planted.setattr(writer, "_WAL_LOOKS_EVERY", 4)
+        planted.setattr(checkpoints, "_AT_BYTES", chance.choice((1, 60_000)))
         upgrade_sqlite(folder / FILE)
         now.upgraded = len(now.operations)
         life = _Life(now, folder / FILE, chance)
@@ -63,7 +75,7 @@ async def record_workload(folder: Path, seed: str, steps: int) -> Recording:
         try:
             await life.issue()
             for _ in range(steps):
-                await life.step()
+                await (life.ask() if only_asked else life.step())
             now.catalogue = await life.catalogue()
         finally:
             await life.close()
@@ -82,7 +94,8 @@ class _Life:
         self._messages = 0
         self._batches: list[CodeBatch] = []
         self._steps: tuple[tuple[int, Callable[[], Awaitable[Any]]], ...] = (
-            (24, self._ask),
+            (24, self.ask),
+            (2, self._ask_for_nothing),
             (4, self._reply),
             (3, self._change),
             (3, self._look),
@@ -146,15 +159,19 @@ class _Life:
         self._batches.append(batch)
         await self._set(batch, 0, _LABELS - _ISSUED_NOT_ACTIVE - 1, LabelState.ACTIVE)
 
-    async def _ask(self) -> None:
+    async def ask(self) -> None:
         """Some callers at once, and beside them what callers' messages bring about."""
         number = self._chance.choice((1, 2, 5, 12))
-        jobs: list[Awaitable[Any]] = [self._verify(self._request()) for _ in range(number)]
+        jobs: list[Awaitable[Any]] = [self._verify(self._request(self._serial())) for _ in range(number)]
         jobs += [self._owe() for _ in range(self._chance.choice((0, 0, 1, 3)))]
         if self._chance.random() < 0.3:
             jobs.append(self._obey())
         self._chance.shuffle(jobs)
         await asyncio.gather(*jobs)
+
+    async def _ask_for_nothing(self) -> None:
+        """A code that is in no batch; alone, because looking it up takes a turn of another thread."""
+        await self._verify(self._request(20 * 10**15 + 10**9))
 
     async def _verify(self, request: VerificationRequest) -> None:
         verdict = await self._engine.verify(request)
@@ -195,14 +212,16 @@ class _Life:
 
     # -- what is asked ---------------------------------------------------------------------------------------
 
-    def _request(self) -> VerificationRequest:
+    def _request(self, serial: int) -> VerificationRequest:
         chance = self._chance
         message = alias = None
         if chance.random() < 0.4:  # sometimes one that was sent before
-            message = str(self._next_message() if chance.random() < 0.7 else chance.randint(0, self._messages))
+            message = str(
+                self._next_message() if chance.random() < 0.7 else chance.randint(0, self._messages)
+            )
             alias = f"alias {message}" if chance.random() < 0.3 else None
         return VerificationRequest(
-            code=self._code(),
+            code=Code(digits=self._codebook.make(serial, tag_key_id=1)),
             caller=self._caller(),
             channel=chance.choice(_SERVED),
             message_id=message,
@@ -211,12 +230,10 @@ class _Life:
             place=chance.choice(("", "浙江杭州")),
         )
 
-    def _code(self) -> Code:
-        serial = 20 * 10**15 + 10**9  # in no batch
-        if self._chance.random() < 0.9:
-            batch = self._chance.choice(self._batches)
-            serial = batch.first_serial + min(int(self._chance.expovariate(0.2)), _LABELS - 1)
-        return Code(digits=self._codebook.make(serial, tag_key_id=1))
+    def _serial(self) -> int:
+        """Return a label, mostly one of a few that everybody asks for."""
+        batch = self._chance.choice(self._batches)
+        return batch.first_serial + min(int(self._chance.expovariate(0.2)), _LABELS - 1)
 
     def _caller(self) -> Caller:
         number = self._chance.randrange(_CALLERS)
