@@ -12,6 +12,10 @@ from tests.proof.power_loss.workload import record_workload
 
 
 def main(seed: str, point: int, turn: int) -> int:
+    """Return 1 for a breach. A second crash names the first in its seed (SEED/POINT/TURN): that one is repeated."""
+    if "/" in seed:
+        seed, *first = seed.split("/")
+        point, turn = map(int, first)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "first").mkdir()

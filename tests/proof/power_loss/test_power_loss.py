@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from app.adapters.storage.sqlite import database, writer
 from app.adapters.storage.sqlite.histories import Histories
 from tests.proof.files.vfs import Named, Synced, Wrote
 from tests.proof.harness import Prove
+from tests.proof.power_loss.__main__ import main as replay
 from tests.proof.power_loss.recording import FILE, Recording
 from tests.proof.power_loss.recovery import Kind, Tally, crash
 from tests.proof.power_loss.workload import record_workload
@@ -75,12 +77,16 @@ def test_what_was_acknowledged_survives(seed: str, folder: Path, prove: Prove) -
 def test_commits_that_are_not_synced_are_caught(
     seed: str, folder: Path, prove: Prove, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weak = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database.PRAGMAS)
-    assert weak != database.PRAGMAS
-    monkeypatch.setattr(database, "PRAGMAS", weak)
+    plant_commits_that_are_not_synced(monkeypatch)
     now = asyncio.run(record_workload(folder / "first", seed, steps=CONTROL_STEPS))
     assert_caught(now, folder)
     prove("planted control", caught=1)
+
+
+def plant_commits_that_are_not_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = tuple(pragma.replace("=FULL", "=NORMAL") for pragma in database.PRAGMAS)
+    assert weak != database.PRAGMAS
+    monkeypatch.setattr(database, "PRAGMAS", weak)
 
 
 @pytest.mark.parametrize("seed", SHORT[:3])
@@ -147,3 +153,16 @@ def test_a_seed_gives_the_same_log(folder: Path) -> None:
         now = asyncio.run(record_workload(folder / name, SHORT[0]))
         logs.append((now.operations, now.promises))
     assert logs[0] == logs[1]
+
+
+def test_a_failure_is_replayed_by_what_it_prints(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant_commits_that_are_not_synced(monkeypatch)
+    now = asyncio.run(record_workload(folder / "first", SHORT[0]))
+    tally = Tally()
+    crash(now, points_of(now, 8), folder / "found", tally)
+    line = tally.told[0]
+    seed, point, turn = shlex.split(line.split(": ")[0])
+    assert replay(seed, int(point), int(turn)) == 1
+    assert capsys.readouterr().out.splitlines()[0] == line
