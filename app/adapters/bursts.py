@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-_SLOT_S: Final = 60.0
-_RECENT_SLOTS: Final = 10
-_DAY_SLOTS: Final = 1440
-_LEAST: Final = 30
-_TIMES: Final = 5
+SLOT_S: Final = 60.0
+RECENT_SLOTS: Final = 10
+DAY_SLOTS: Final = 1440
+LEAST: Final = 30
+TIMES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,12 @@ class WrongCodeBursts:
     """
 
     def __init__(self, started_s: float) -> None:
-        self._first_slot = int(started_s // _SLOT_S)
+        self._first_slot = int(started_s // SLOT_S)
         self._channels: dict[str, _Channel] = {}
 
     def note(self, channel: str, now_s: float) -> Burst | None:
         """Count one wrong code; return the burst at its onset, else None."""
-        slot = int(now_s // _SLOT_S)
+        slot = int(now_s // SLOT_S)
         kept = self._channels.setdefault(channel, _Channel())
         kept.slots[slot] = kept.slots.get(slot, 0) + 1
         kept.total += 1
@@ -57,16 +57,16 @@ class WrongCodeBursts:
 
     def look(self, now_s: float) -> dict[str, Burst]:
         """Return how every channel stands that ever had a wrong code."""
-        slot = int(now_s // _SLOT_S)
+        slot = int(now_s // SLOT_S)
         return {name: self._look(kept, slot) for name, kept in self._channels.items()}
 
     def _look(self, kept: _Channel, slot: int) -> Burst:
-        oldest = slot - _RECENT_SLOTS - _DAY_SLOTS
+        oldest = slot - RECENT_SLOTS - DAY_SLOTS
         while kept.slots and (first := next(iter(kept.slots))) <= oldest:
             kept.total -= kept.slots.pop(first)
-        recent = sum(kept.slots.get(slot - back, 0) for back in range(_RECENT_SLOTS))
-        seen = min(slot - _RECENT_SLOTS - self._first_slot + 1, _DAY_SLOTS)
-        windows = max(seen / _RECENT_SLOTS, 1.0)  # a shorter past counts as one whole window
+        recent = sum(kept.slots.get(slot - back, 0) for back in range(RECENT_SLOTS))
+        seen = min(slot - RECENT_SLOTS - self._first_slot + 1, DAY_SLOTS)
+        windows = max(seen / RECENT_SLOTS, 1.0)  # a shorter past counts as one whole window
         baseline = (kept.total - recent) / windows
-        kept.on = recent >= _LEAST and recent > _TIMES * baseline
+        kept.on = recent >= LEAST and recent > TIMES * baseline
         return Burst(recent=recent, baseline=baseline, on=kept.on)

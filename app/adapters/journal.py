@@ -11,10 +11,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.adapters.bursts import Burst, WrongCodeBursts
+from app.adapters.bursts import Burst
 from app.adapters.clock import SystemClock
 from app.adapters.label_values import OTHER, LabelValues
-from app.adapters.neighbourhoods import Closeness, Neighbourhoods
+from app.adapters.neighbourhoods import Closeness
+from app.adapters.wrong_codes import CloseOnset, UnknownCode, WrongCodeWatch
+from app.core.model.code import Code
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
 from app.core.ports.clock import Clock
@@ -27,6 +29,8 @@ _MOST_CHANNELS: Final = 32
 _MOST_REASONS: Final = 32
 _MOST_EVENTS: Final = 64
 _MOST_PAIRS: Final = 256  # of channel and event
+BURST: Final = "wrong_code_burst"
+CLOSE: Final = "neighbourhood_burst"
 _INFO: Final = 20
 _WARNING: Final = 30
 
@@ -99,8 +103,7 @@ class ServiceJournal:
     def __init__(self, logs: Logs, clock: Clock | None = None) -> None:
         self._logs = logs
         self._clock = clock or SystemClock()
-        self._bursts = WrongCodeBursts(self._clock.monotonic_s())
-        self._neighbourhoods = Neighbourhoods()
+        self.watch: Final = WrongCodeWatch(self._clock.monotonic_s())
         self._log: Logger = logs.logger("journal")
         self._put = logs.writer.put
         self._lines = logs.level <= _INFO
@@ -162,16 +165,27 @@ class ServiceJournal:
             return line
         # rendered here and not logged: this is the log's own thread, which must not feed itself
         lines = line or b""
+        head = {"at": self._clock.now(), "level": "warning"}
         if onset is not None:
-            lines += self._logs.render(self._burst_facts(answer, onset))
-        for closeness in close:
-            lines += self._logs.render(self._neighbourhood_facts(answer, closeness))
+            about = _burst_facts(answer.request.channel, onset)
+            lines += self._logs.render({**head, "event": BURST, **about})
+        for one in close:
+            lines += self._logs.render({**head, "event": CLOSE, **_close_facts(one)})
         return lines
 
     def bursts(self) -> dict[str, Burst]:
         """Return how the wrong codes of each channel stand against their baseline now."""
+        return self.watch.look(self._clock.monotonic_s())
+
+    def burst_began(self, channel: str, onset: Burst) -> None:
+        """Tell of a burst of wrong codes that began over all processes."""
+        self._log.warning(BURST, **_burst_facts(channel, onset))
+
+    def close_codes_began(self, onset: CloseOnset) -> None:
+        """Count and tell of wrong codes that lie close together over all processes."""
         with self._lock:
-            return self._bursts.look(self._clock.monotonic_s())
+            self._tallies.neighbourhoods[onset.closeness] += 1
+        self._log.warning(CLOSE, **_close_facts(onset))
 
     def _count(self, answer: _Answer, outcome: str) -> Burst | None:
         """Count one answer; return the burst of wrong codes that begins with it."""
@@ -182,24 +196,26 @@ class ServiceJournal:
             tallies.duplicates[channel] += 1
         elif verdict.wrong_code:
             tallies.wrong_codes[channel] += 1
-            onset = self._bursts.note(channel, self._clock.monotonic_s())
+            onset = self.watch.note_wrong(channel, self._clock.monotonic_s())
         if verdict.outcome is Outcome.UNAVAILABLE and Detail.BUSY in verdict.reasons:
             tallies.queue_rejects[channel] += 1
         histogram = tallies.answer_ms.get(channel)
         if histogram is None:
             histogram = tallies.answer_ms[channel] = Histogram(ANSWER_BUCKETS_MS)
+            self.watch.note_channel(channel)
         histogram.note(answer.took_ms)
         return onset
 
-    def _count_neighbours(self, answer: _Answer) -> tuple[Closeness, ...]:
+    def _count_neighbours(self, answer: _Answer) -> tuple[CloseOnset, ...]:
         """Remember a label's code, or hold a wrong one against those near it; return what begins with it."""
         digits, verdict = answer.request.code.digits, answer.verdict
         if verdict.ordinal is not None:
-            self._neighbourhoods.note_label(digits)
+            self.watch.note_label(digits)
         if verdict.outcome is not Outcome.NOT_FOUND:
             return ()
-        close = self._neighbourhoods.note_wrong(digits, self._clock.monotonic_s())
-        self._tallies.neighbourhoods.update(close)
+        code = UnknownCode(channel=self._channels(answer.request.channel), digits=digits)
+        close = self.watch.note_unknown(code, self._clock.monotonic_s())
+        self._tallies.neighbourhoods.update(one.closeness for one in close)
         return close
 
     def _facts(self, answer: _Answer, outcome: str) -> dict[str, object]:
@@ -222,24 +238,20 @@ class ServiceJournal:
             "took_ms": round(answer.took_ms, 2),
         }
 
-    def _burst_facts(self, answer: _Answer, onset: Burst) -> dict[str, object]:
-        return {
-            "at": self._clock.now(),
-            "level": "warning",
-            "event": "wrong_code_burst",
-            "channel": answer.request.channel,
-            "recent": onset.recent,
-            "baseline": round(onset.baseline, 1),
-            "remedy": "See who asks: somebody guesses codes, or copies are about. It is told once a burst.",
-        }
 
-    def _neighbourhood_facts(self, answer: _Answer, closeness: Closeness) -> dict[str, object]:
-        return {
-            "at": self._clock.now(),
-            "level": "warning",
-            "event": "neighbourhood_burst",
-            "kind": closeness.value,
-            "channel": answer.request.channel,
-            "code": answer.request.code.masked(),
-            "remedy": "Several codes close to one label's were tried: somebody makes codes up from a real one.",
-        }
+def _burst_facts(channel: str, onset: Burst) -> dict[str, object]:
+    return {
+        "channel": channel,
+        "recent": onset.recent,
+        "baseline": round(onset.baseline, 1),
+        "remedy": "See who asks: somebody guesses codes, or copies are about. It is told once a burst.",
+    }
+
+
+def _close_facts(onset: CloseOnset) -> dict[str, object]:
+    return {
+        "kind": onset.closeness.value,
+        "channel": onset.code.channel,
+        "code": Code.parse(onset.code.digits).masked(),
+        "remedy": "Several codes close to one label's were tried: somebody makes codes up from a real one.",
+    }

@@ -86,15 +86,19 @@ class Neighbourhoods:
 
     def note_wrong(self, digits: str, now_s: float) -> tuple[Closeness, ...]:
         """Count a code that is in no record, and sound in itself; return what begins with it."""
+        return tuple(closeness for closeness, _ in self.find_onsets(digits, now_s))
+
+    def find_onsets(self, digits: str, now_s: float) -> list[tuple[Closeness, str]]:
+        """Do as :meth:`note_wrong`, and tell beside each the serial or the label's code that it is about."""
         found = []
         if len(digits) in _ISSUED_LENGTHS:
-            serial, tag = digits[:-_TAG_DIGITS], digits[-_TAG_DIGITS:]
-            if self._serials.add(f"{len(digits)} {serial}", tag, now_s):
-                found.append(Closeness.WRONG_TAGS)
+            serial, tag = f"{len(digits)} {digits[:-_TAG_DIGITS]}", digits[-_TAG_DIGITS:]
+            if self._serials.add(serial, tag, now_s):
+                found.append((Closeness.WRONG_TAGS, serial))
         near = self._find_near(digits)
         if near is not None and self._labels.add(near, digits, now_s):
-            found.append(Closeness.NEAR_LABEL)
-        return tuple(found)
+            found.append((Closeness.NEAR_LABEL, near))
+        return found
 
     def _find_near(self, digits: str) -> str | None:
         """Return a label's code that differs in three places at most, unless newer ones hide it in every block."""

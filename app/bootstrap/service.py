@@ -29,7 +29,7 @@ from app.bootstrap.figures import open_metrics
 from app.bootstrap.requirements import require_database
 from app.bootstrap.seats import Post, Seat
 from app.bootstrap.service_keys import ServiceKeys, keys_that_fit, open_keys
-from app.bootstrap.sharing import Shared, open_shared
+from app.bootstrap.sharing import Ground, Shared, open_shared
 from app.bootstrap.storage import Storage, is_shared, open_storage
 from app.bootstrap.telephony import IVR, open_hotline
 from app.bootstrap.texting import SMS, load_wording, sms_settings, warn_of_idle_settings
@@ -163,16 +163,17 @@ async def _lay_foundation(settings: Settings, post: Post | None, parts: AsyncExi
     storage = await open_storage(settings)
     parts.push_async_callback(storage.close)
     keys = open_keys(settings, log)
-    shared = await open_shared(
-        settings,
+    ground = Ground(
         clock=clock,
         logs=logs,
         keys=keys,
         post=post,
         storage=storage,
+        journal=journal,
         metrics=metrics,
         parts=parts,
     )
+    shared = await open_shared(settings, ground)
     keys = keys_that_fit(keys, settings, await shared.catalogues.load(), log)
     engine = _engine(settings, storage, keys, shared, clock, journal)
     await engine.start()

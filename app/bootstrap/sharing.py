@@ -1,7 +1,7 @@
 """What several processes share beside the record: limits, caches and who does what must be done once.
 
-Limits and caches in Redis where one is set; else each process has its own. Who leads is told by the record, which is
-there whenever anything can be done at all.
+Limits, caches and the watch on wrong codes in Redis where one is set; else each process has its own. Who leads is told
+by the record, which is there whenever anything can be done at all.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from app.adapters.cache.memory import MemoryCache
 from app.adapters.cache.metrics import CatalogueCollector, RedisCollector
 from app.adapters.cache.redis import RedisCache
 from app.adapters.catalogues_cached import CachedCatalogues
+from app.adapters.journal import ServiceJournal
 from app.adapters.leadership import LoneLeadership
 from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.metrics import PrometheusMetrics
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle, with_vouchers
 from app.adapters.throttle_redis import RedisThrottle
+from app.adapters.wrong_codes_redis import Announcements, RedisWrongCodes
 from app.bootstrap.seats import Post
 from app.bootstrap.service_keys import ServiceKeys
 from app.bootstrap.storage import Storage
@@ -55,76 +57,99 @@ class Shared:
     leads_service: Leadership
 
 
-async def open_shared(
-    settings: Settings,
-    *,
-    clock: Clock,
-    logs: Logs,
-    keys: ServiceKeys,
-    post: Post | None,
-    storage: Storage,
-    metrics: PrometheusMetrics,
-    parts: AsyncExitStack,
-) -> Shared:
-    """Return what processes share; ``keys`` are the same on all of them. A Redis that is away is
-    waited for beside the service. Raises ``SettingsInvalid``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the shared parts of a service stand on; ``keys`` are the same in all processes."""
+
+    clock: Clock
+    logs: Logs
+    keys: ServiceKeys
+    post: Post | None
+    storage: Storage
+    journal: ServiceJournal
+    metrics: PrometheusMetrics
+    parts: AsyncExitStack
+
+
+async def open_shared(settings: Settings, ground: Ground) -> Shared:
+    """Return what processes share; a Redis that is away is waited for beside the service.
+
+    Raises ``SettingsInvalid``.
     """
     url = settings.redis_url.get_secret_value()
-    machine: Leadership = LoneLeadership() if post is None else post
+    clock, keys = ground.clock, ground.keys
+    machine: Leadership = LoneLeadership() if ground.post is None else ground.post
     limits = with_vouchers({**DEFAULT_LIMITS, **_limits(settings.throttle)})
-    unlimited = None if settings.throttle.enabled else UnlimitedThrottle(logs.logger("throttle"))
+    unlimited = None if settings.throttle.enabled else UnlimitedThrottle(ground.logs.logger("throttle"))
     if not url:
         return Shared(
             cache=MemoryCache(clock),
             window=MemoryCache(clock, entries=_WINDOW_ENTRIES),
-            catalogues=storage.catalogues,
+            catalogues=ground.storage.catalogues,
             throttle=unlimited or MemoryThrottle(clock, limits),
             leads_machine=machine,
-            leads_service=_leads_service(settings, storage, clock, machine, parts),
+            leads_service=_leads_service(settings, ground, machine),
         )
-    address, log = RedisAddress.parse(url), logs.logger("redis")
-    connection = await _connect(RedisConnection(address, log), parts)
-    metrics.include(RedisCollector(connection))
+    address, log = RedisAddress.parse(url), ground.logs.logger("redis")
+    connection = await _connect(RedisConnection(address, log), ground)
+    beside = await _connect(RedisConnection(address, log, patience=_BESIDE, use="watch"), ground)
+    ground.metrics.include(RedisCollector(connection, beside))
+    _share_wrong_codes(beside, ground)
     cache = RedisCache(connection)
-    catalogues: CatalogueStore = storage.catalogues
-    editions = storage.editions()
-    if editions is not None:
-        beside = await _connect(RedisConnection(address, log, patience=_BESIDE, use="catalogue"), parts)
-        copies = RedisCache(beside, budget_s=_BESIDE.answer_s)
-        cached = CachedCatalogues(editions, copies, keys.sealing, digest_key=keys.throttle_key)
-        metrics.include(CatalogueCollector(cached.tallies))
-        parts.push_async_callback(cached.close)
-        catalogues = cached
-    if settings.duties_by == "redis":
-        leads_service: Leadership = RedisLeadership(connection, clock)
-    else:
-        leads_service = _leads_service(settings, storage, clock, machine, parts)
+    by_redis = settings.duties_by == "redis"
     return Shared(
         cache=cache,
         window=cache,
-        catalogues=catalogues,
+        catalogues=_share_catalogues(beside, ground),
         throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=keys.throttle_key),
         leads_machine=machine,
-        leads_service=leads_service,
+        leads_service=RedisLeadership(connection, clock)
+        if by_redis
+        else _leads_service(settings, ground, machine),
     )
 
 
-async def _connect(connection: RedisConnection, parts: AsyncExitStack) -> RedisConnection:
+async def _connect(connection: RedisConnection, ground: Ground) -> RedisConnection:
     await connection.start()
-    parts.push_async_callback(connection.aclose)
+    ground.parts.push_async_callback(connection.aclose)
     return connection
 
 
-def _leads_service(
-    settings: Settings, storage: Storage, clock: Clock, machine: Leadership, parts: AsyncExitStack
-) -> Leadership:
+def _share_catalogues(beside: RedisConnection, ground: Ground) -> CatalogueStore:
+    """Return the catalogue with copies in Redis; the store's own where one process reads it."""
+    editions, keys = ground.storage.editions(), ground.keys
+    if editions is None:
+        return ground.storage.catalogues
+    copies = RedisCache(beside, budget_s=_BESIDE.answer_s)
+    cached = CachedCatalogues(editions, copies, keys.sealing, digest_key=keys.throttle_key)
+    ground.metrics.include(CatalogueCollector(cached.tallies))
+    ground.parts.push_async_callback(cached.close)
+    return cached
+
+
+def _share_wrong_codes(beside: RedisConnection, ground: Ground) -> None:
+    """Let an attack be seen that is spread over many processes."""
+    journal, keys = ground.journal, ground.keys
+    sharing = RedisWrongCodes(
+        beside,
+        journal.watch,
+        Announcements(burst=journal.burst_began, close=journal.close_codes_began),
+        clock=ground.clock,
+        sealing=keys.sealing,
+        digest_key=keys.throttle_key,
+    )
+    sharing.start()
+    ground.parts.push_async_callback(sharing.close)
+
+
+def _leads_service(settings: Settings, ground: Ground, machine: Leadership) -> Leadership:
     """Return who leads by the record. Raises ``SettingsInvalid`` where a Redis that is not set should tell."""
     if settings.duties_by == "redis":
         raise SettingsInvalid("duties_by: redis needs redis_url. Set it, or leave duties_by at record.")
-    leadership = storage.leadership(clock)
+    leadership = ground.storage.leadership(ground.clock)
     if leadership is None:
         return machine
-    parts.push_async_callback(leadership.close)
+    ground.parts.push_async_callback(leadership.close)
     return leadership
 
 

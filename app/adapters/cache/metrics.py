@@ -12,10 +12,10 @@ from app.adapters.catalogues_cached import CatalogueTallies
 
 
 class RedisCollector(Collector):
-    """Turns a connection's tallies into metric families, all without labels."""
+    """Turns the tallies of a process's connections into metric families, all without labels."""
 
-    def __init__(self, connection: RedisConnection) -> None:
-        self._connection = connection
+    def __init__(self, *connections: RedisConnection) -> None:
+        self._connections = connections
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, so that registering does not collect."""
@@ -23,16 +23,28 @@ class RedisCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        tallies = self._connection.tallies
+        all_tallies = [connection.tallies for connection in self._connections]
         up = GaugeMetricFamily("yanzhen_redis_up", "Processes that reach Redis.")
-        up.add_metric((), int(self._connection.up))
+        up.add_metric((), int(all(connection.up for connection in self._connections)))
         yield up
         for name, text, number in (
-            ("calls", "Calls that Redis answered.", tallies.calls),
-            ("calls_without", "Calls that had to do without Redis.", tallies.without),
-            ("losses", "Times that Redis went away or became too slow.", tallies.losses),
-            ("local_admissions", "Queries admitted by the stricter local limits.", tallies.admitted_locally),
-            ("local_refusals", "Queries refused by the stricter local limits.", tallies.refused_locally),
+            ("calls", "Calls that Redis answered.", sum(one.calls for one in all_tallies)),
+            ("calls_without", "Calls that had to do without Redis.", sum(one.without for one in all_tallies)),
+            (
+                "losses",
+                "Times that Redis went away or became too slow.",
+                sum(one.losses for one in all_tallies),
+            ),
+            (
+                "local_admissions",
+                "Queries admitted by the stricter local limits.",
+                sum(one.admitted_locally for one in all_tallies),
+            ),
+            (
+                "local_refusals",
+                "Queries refused by the stricter local limits.",
+                sum(one.refused_locally for one in all_tallies),
+            ),
         ):
             family = CounterMetricFamily(f"yanzhen_redis_{name}", text)
             family.add_metric((), number)
