@@ -44,8 +44,8 @@ class Asking:
         self, *, engine: Engine, throttle: Throttle, window: DuplicateWindow, journal: Journal, clock: Clock
     ) -> None:
         self.engine = engine
+        self.window = window
         self._throttle = throttle
-        self._window = window
         self._journal = journal
         self._clock = clock
 
@@ -57,7 +57,7 @@ class Asking:
         recorded = await self._find_recorded(request, deadline_ms)
         if recorded is not None and recorded.outcome is not Outcome.UNAVAILABLE:
             return recorded
-        return await self._window.find(self._keys(request)) or recorded
+        return await self.window.find(self._keys(request)) or recorded
 
     async def _find_recorded(self, request: VerificationRequest, deadline_ms: int) -> Verdict | None:
         try:
@@ -82,13 +82,13 @@ class Asking:
         for _ in range(_wrong_guesses(request, verdict)):
             await self._throttle.note_wrong(subjects)
         if keeps(verdict):
-            await self._window.note(self._keys(request), verdict)
+            await self.window.note(self._keys(request), verdict)
         return verdict
 
     async def refuse(self, request: VerificationRequest, admission: Admission) -> Verdict:
         """Return the verdict of a query that the limits refused."""
         verdict = Verdict(outcome=Outcome.THROTTLED, retry_after_s=admission.retry_after_s)
-        await self._window.note(self._keys(request), verdict)
+        await self.window.note(self._keys(request), verdict)
         return verdict
 
     def note(

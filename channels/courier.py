@@ -15,6 +15,7 @@ from app.core.errors import StoreUnavailable
 from app.core.model.reply import Accepted, GivenUp, OwedReply, PutOff, Settlement, Worded
 from app.core.model.verdict import Outcome
 from app.core.ports.clock import Clock
+from app.core.ports.correspondence import Correspondence
 from app.core.ports.journal import Journal
 from app.core.ports.outbox import Outbox
 from channels.abilities import Deferred, NotSent, OutgoingText, Rejected, Sender, Unknown
@@ -40,6 +41,7 @@ class Courier:
         self,
         *,
         outbox: Outbox,
+        correspondence: Correspondence,
         asking: Asking,
         wording: Wording,
         senders: Iterable[Sender],
@@ -48,6 +50,7 @@ class Courier:
         forms: Mapping[str, TextForm] = MappingProxyType({}),
     ) -> None:
         self._outbox = outbox
+        self._correspondence = correspondence
         self._asking = asking
         self._wording = wording
         self._senders = {sender.name: sender for sender in senders}
@@ -116,6 +119,9 @@ class Courier:
         question = reply.question
         if question is None:
             return GivenUp(why="nothing_to_say")
+        # they may have opted out since, or nobody could tell; then nothing is asked, or a first check would be lost
+        if (await self._correspondence.find(question.caller, now=self._clock.now())).opted_out:
+            return self._give_up("opted_out", reply.address.sender)
         started = self._clock.monotonic_s()
         subjects: tuple[ThrottleSubject, ...] = ()
         if question.caller.token is not None:

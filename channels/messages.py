@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core.errors import KeyFileInvalid, KeyMissing, StoreUnavailable
+from app.core.model.reply import ReplyAddress
 from app.core.model.value import value
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.ports.clock import Clock
@@ -23,6 +24,7 @@ from channels.asking import Asking
 from channels.base import ChannelManifest, TextForm
 from channels.once import Once, Said
 from channels.turns import CodeSubmitted, CommandGiven, DeliveryReport, Envelope
+from channels.window import Way
 from channels.wording.locales import next_locale
 from channels.wording.notices import NoticeWords
 from channels.wording.reply import Reply, Wording
@@ -39,6 +41,7 @@ _ONCE_A_DAY: Final = {
     NoticeWords.OPTED_OUT: NoticeKind.OPTED_OUT,
 }
 _KEY_MISSING: Final = Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.KEY_MISSING,), retry_after_s=60)
+_CANNOT_TELL: Final = Verdict(outcome=Outcome.UNAVAILABLE, reasons=(Detail.NOT_RECORDED,), retry_after_s=5)
 _LATER: Final = frozenset({Detail.DEADLINE, Detail.BUSY, Detail.NOT_RECORDED})
 
 
@@ -99,6 +102,11 @@ class Messages:
         self._owing: Once[bool] = Once()
         self._said: Said[Saying] = Said()
 
+    async def close(self) -> None:
+        """Wait until what is under way has ended, also for messages whose provider was told to come again."""
+        await self._answering.close()
+        await self._owing.close()
+
     async def answer(self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven) -> Saying:
         """Return what to say in the response.
 
@@ -131,15 +139,15 @@ class Messages:
         self, manifest: ChannelManifest, turn: CodeSubmitted | CommandGiven, envelope: Envelope, ids: _Ids
     ) -> Saying:
         started_s = self._clock.monotonic_s()
-        try:
-            known = await self._correspondence.find(envelope.caller, now=self._clock.now())
-        except StoreUnavailable:
-            if not envelope.in_band:
-                raise
-            known = Correspondent()
+        known = await self._find_sender(manifest, envelope)
         if isinstance(turn, CommandGiven):
             saying = await self._obey(manifest, turn, envelope, ids, known)
+        elif known is None and not envelope.quiet:
+            # perhaps they opted out: what is kept for later is looked at again then
+            self._asking.note(turn.request, _CANNOT_TELL, duplicate=False, started_s=started_s)
+            saying = await self._say(manifest, turn, envelope, ids, _CANNOT_TELL)
         else:
+            known = known or Correspondent()
             request = turn.request
             locale = turn.chosen_locale or known.locale or request.locale
             turn = replace(turn, request=replace(request, locale=locale, place=request.place or known.place))
@@ -153,6 +161,17 @@ class Messages:
         ):
             self._nudge()
         return _NOTHING
+
+    async def _find_sender(self, manifest: ChannelManifest, envelope: Envelope) -> Correspondent | None:
+        """Return what is kept of the sender, None where the store cannot tell. Raises ``StoreUnavailable`` where
+        nothing can be said without it.
+        """
+        try:
+            return await self._correspondence.find(envelope.caller, now=self._clock.now())
+        except StoreUnavailable:
+            if not envelope.in_band:
+                raise
+            return Correspondent() if manifest.form is TextForm.CHAT else None  # in a chat people unfollow
 
     async def note_delivery(self, channel: str, report: DeliveryReport) -> None:
         """Note what became of a pushed reply. Raises ``StoreUnavailable``."""
@@ -214,14 +233,13 @@ class Messages:
         silence = max(timedelta(seconds=verdict.retry_after_s), _TOLD_ONCE_IN)
         if not await self._claims(envelope, NoticeKind.THROTTLED, ids.key, self._clock.now() + silence):
             return self._silent("silent_throttled", channel)
-        if not envelope.in_band and await self._pushes_already(envelope, ids):
+        if await self._pushes_already(envelope, ids):
             return self._silent("silent_pushed", channel)
         if not self._may_spend(envelope, channel):
             return _NOTHING
-        saying = self._word(manifest, turn, verdict)
-        if envelope.in_band:
-            self._said.note(ids.both, saying)
-        return saying
+        if not envelope.in_band:
+            return self._word(manifest, turn, verdict)
+        return await self._say_here(manifest, turn, envelope, ids, verdict)
 
     async def _say(
         self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
@@ -239,6 +257,15 @@ class Messages:
             return self._word(manifest, turn, verdict)
         if await self._pushes_already(envelope, ids):
             return self._silent("silent_pushed", channel)
+        return await self._say_here(manifest, turn, envelope, ids, verdict)
+
+    async def _say_here(
+        self, manifest: ChannelManifest, turn: CodeSubmitted, envelope: Envelope, ids: _Ids, verdict: Verdict
+    ) -> Saying:
+        """Say it in the response. Raises ``StoreUnavailable`` where another machine may be keeping the question."""
+        if envelope.address is not None and not await self._asking.window.take_way(ids.both, Way.RESPONSE):
+            self._journal.counted("way_taken", manifest.name)
+            raise StoreUnavailable("The answer may go out by itself. Deliver the message again.")
         saying = self._word(manifest, turn, verdict)
         self._said.note(ids.both, saying)
         return saying
@@ -257,9 +284,33 @@ class Messages:
         address = envelope.address
         if address is None:
             return False
+        try:
+            async with asyncio.timeout(manifest.owe_ms / 1000):
+                owed = await self._owing.share(
+                    ids.both, lambda: self._owe_question(turn, address, ids, in_band=envelope.in_band)
+                )
+        except StoreUnavailable as error:
+            self._journal.failed("owe_failed", error)
+            return False
+        except TimeoutError as error:
+            self._journal.failed("owe_unsure", error)
+            raise StoreUnavailable("The question may have been kept. Deliver the message again.") from error
+        if not owed:
+            self._journal.counted("way_taken", manifest.name)
+            raise StoreUnavailable("A response may have said the answer. Deliver the message again.")
+        self._journal.counted("answer_owed", manifest.name)
+        self._nudge()
+        return True
 
-        async def owe() -> bool:
-            return await self._outbox.owe(
+    async def _owe_question(
+        self, turn: CodeSubmitted, address: ReplyAddress, ids: _Ids, *, in_band: bool
+    ) -> bool:
+        """Keep the question; False where a response has said the answer. Raises ``StoreUnavailable``."""
+        window = self._asking.window
+        if in_band and not await window.take_way(ids.both, Way.PUSH):
+            return False
+        try:
+            await self._outbox.owe(
                 ids.key,
                 address,
                 question=turn.request,
@@ -267,18 +318,13 @@ class Messages:
                 alias=ids.alias,
                 now=self._clock.now(),
             )
-
-        try:
-            async with asyncio.timeout(manifest.owe_ms / 1000):
-                await self._owing.share(ids.both, owe)
-        except StoreUnavailable as error:
-            self._journal.failed("owe_failed", error)
-            return False
-        except TimeoutError as error:
-            self._journal.failed("owe_unsure", error)
-            raise StoreUnavailable("The question may have been kept. Deliver the message again.") from error
-        self._journal.counted("answer_owed", manifest.name)
-        self._nudge()
+        except StoreUnavailable:
+            # perhaps its answer alone was lost, and what is kept will be pushed
+            if not await self._outbox.knows(ids.key, ids.alias):
+                await window.leave_way(ids.both, Way.PUSH)
+                raise
+        if in_band:
+            await window.hold_push(ids.both)
         return True
 
     async def _pushes_already(self, envelope: Envelope, ids: _Ids) -> bool:
@@ -298,11 +344,12 @@ class Messages:
         turn: CommandGiven,
         envelope: Envelope,
         ids: _Ids,
-        known: Correspondent,
+        known: Correspondent | None,
     ) -> Saying:
         """Do what a command says, and return what to say about it. An opt-out is kept whatever the limits say."""
         now, channel = self._clock.now(), manifest.name
         toggles = turn.kind == "language" and not turn.argument
+        known = _require_known(turn, known, toggles=toggles)
         if toggles:
             turn = replace(turn, argument=next_locale(known.locale or turn.locale))
         changed = _change(turn)
@@ -348,6 +395,13 @@ class Messages:
     def _silent(self, why: str, channel: str) -> Saying:
         self._journal.counted(why, channel)
         return _NOTHING
+
+
+def _require_known(turn: CommandGiven, known: Correspondent | None, *, toggles: bool) -> Correspondent:
+    """Return what is kept of the sender, a blank where the command itself says it. Raises ``StoreUnavailable``."""
+    if known is None and (toggles or _change(turn) is None):
+        raise StoreUnavailable("Nobody can tell whether the sender opted out. Deliver the message again.")
+    return known or Correspondent()
 
 
 def _change(turn: CommandGiven) -> Change | None:

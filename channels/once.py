@@ -38,6 +38,11 @@ class Once(Generic[T]):
         """Tell whether work on such a message has not ended yet."""
         return self._find(keys) is not None
 
+    async def close(self) -> None:
+        """Wait until all work has ended, also that for which nobody waits any more."""
+        while self._under_way:
+            await asyncio.wait(set(self._under_way.values()))
+
     def _find(self, keys: Sequence[bytes]) -> asyncio.Task[T] | None:
         return next((self._under_way[key] for key in keys if key in self._under_way), None)
 

@@ -1,20 +1,33 @@
 """The duplicate window: a message whose answer is not recorded gets the same answer again, and is not counted again.
 
 The record keeps answers for days; a slip and a refusal by the limits leave no record, so they are kept in the cache.
+So is the way by which a message is answered, for a machine that cannot ask the record at that moment.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any, Final
 
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.ports.cache import Cache
 
 WINDOW_S: Final = 600  # providers deliver again within minutes
+_UNSURE_S: Final = 30.0  # longer than any store takes to commit or to fail
 _KEPT: Final = frozenset({Outcome.MISTYPED, Outcome.THROTTLED})
 _OUTCOMES: Final = frozenset(Outcome)
+
+
+class Way(StrEnum):
+    """How a message's answer goes out: in the response to it, or by itself."""
+
+    RESPONSE = "response"
+    PUSH = "push"
+
+
+_OTHER: Final = {Way.RESPONSE: Way.PUSH, Way.PUSH: Way.RESPONSE}
 
 
 class DuplicateWindow:
@@ -47,6 +60,31 @@ class DuplicateWindow:
         for key in keys:
             await self._cache.put(_name(key), kept, ttl_s=ttl_s)
 
+    async def take_way(self, keys: Sequence[bytes], way: Way) -> bool:
+        """Tell all machines that a message is answered by ``way``; False where another answers it the other way.
+
+        A machine that cannot see the record must not answer by itself what another one's response has said. Of two
+        that begin at one moment neither may go on. A push holds for half a minute, unless :meth:`hold_push` prolongs
+        it: until then nobody knows whether its commit will come.
+        """
+        ttl_s = WINDOW_S if way is Way.RESPONSE else _UNSURE_S
+        fresh = [key for key in keys if await self._cache.claim(_way_name(key, way), ttl_s=ttl_s)]
+        for key in keys:
+            if await self._cache.find(_way_name(key, _OTHER[way])) is not None:
+                await self.leave_way(fresh, way)
+                return False
+        return True
+
+    async def hold_push(self, keys: Sequence[bytes]) -> None:
+        """Tell that a message's answer certainly goes out by itself."""
+        for key in keys:
+            await self._cache.put(_way_name(key, Way.PUSH), b"1", ttl_s=WINDOW_S)
+
+    async def leave_way(self, keys: Sequence[bytes], way: Way) -> None:
+        """Take back what :meth:`take_way` told, because nothing was answered."""
+        for key in keys:
+            await self._cache.drop(_way_name(key, way))
+
 
 def keeps(verdict: Verdict) -> bool:
     """Tell whether an answer left no record and is kept here instead."""
@@ -55,6 +93,10 @@ def keeps(verdict: Verdict) -> bool:
 
 def _name(key: bytes) -> str:
     return f"answer:{key.hex()}"
+
+
+def _way_name(key: bytes, way: Way) -> str:
+    return f"way:{way}:{key.hex()}"
 
 
 def _to_bytes(verdict: Verdict) -> bytes:

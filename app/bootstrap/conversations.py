@@ -81,6 +81,7 @@ async def conversations(
     senders = _senders(adapters)
     courier = Courier(
         outbox=outbox,
+        correspondence=service.storage.correspondence,
         asking=service.asking,
         wording=service.wording,
         senders=senders,
@@ -110,6 +111,7 @@ async def conversations(
         yield Conversations(messages=messages, works=(courier.run, recalls.run))
     finally:
         await stop_all([behind])
+        await messages.close()
         for sender in senders:
             await sender.close()
         await _flush(spending, service)

@@ -194,6 +194,7 @@ async def open_service(folder: Path) -> AsyncIterator[MessageService]:
         def new_courier(senders: tuple[InstantSender, ...]) -> Courier:
             return Courier(
                 outbox=outbox,
+                correspondence=storage.correspondence,
                 asking=asking,
                 wording=context.wording,
                 senders=senders,

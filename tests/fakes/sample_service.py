@@ -188,6 +188,7 @@ class SampleService:
         """Return a courier of this service's outbox."""
         return Courier(
             outbox=self.outbox,
+            correspondence=self.correspondence,
             asking=self.asking(),
             wording=self.wording,
             senders=senders,
