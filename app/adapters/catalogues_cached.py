@@ -132,6 +132,9 @@ class CachedCatalogues:
             if edition == self._edition and self._catalogue is not None:
                 self.tallies.from_memory += 1
                 return self._catalogue
+            if edition is None:
+                self.tallies.from_store += 1
+                return await self._store.load()
             found = await self._find(edition) or await self._find_or_claim(edition)
             if found is None:
                 return await self._read(edition)
@@ -247,9 +250,10 @@ class CachedCatalogues:
         claimed = _claim(self._key(edition))
         try:
             if catalogue.version != edition.version:
-                edition = await self._store.edition()
-                if catalogue.version != edition.version:
+                later = await self._store.edition()
+                if later is None or catalogue.version != later.version:
                     return
+                edition = later
             fresh = {digest for digest, at_s in self._put_at_s.items() if monotonic() - at_s < _FRESH_S}
             copy = await asyncio.to_thread(self._copy, catalogue, fresh)
             if copy is None:

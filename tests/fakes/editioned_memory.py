@@ -8,7 +8,9 @@ from app.core.model.catalogue import Catalogue
 
 
 class EditionedMemory:
-    """``EditionedCatalogues``. ``loads`` counts what was read; ``down`` makes reading fail."""
+    """``EditionedCatalogues``. ``loads`` counts what was read; ``down`` makes reading fail, ``nameless`` leaves it
+    without a name.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -16,13 +18,16 @@ class EditionedMemory:
         self.imported: dict[bytes, int] = {}
         self.loads = 0
         self.down = False
+        self.nameless = False
 
     def become(self, catalogue: Catalogue) -> None:
         """Commit a change, or restore a backup: the version may be one that was there before."""
         self._catalogue = catalogue
         self._mark += 1
 
-    async def edition(self) -> Edition:
+    async def edition(self) -> Edition | None:
+        if self.nameless:
+            return None
         return Edition(await self.version(), str(self._mark))
 
     async def version(self) -> int:

@@ -21,6 +21,9 @@ class EditionedCatalogues(CatalogueStore, Protocol):
     only for equal catalogues, also after the database was restored, or another server took over.
     """
 
-    async def edition(self) -> Edition:
-        """Return what the catalogue is called now. Raises ``StoreUnavailable``."""
+    async def edition(self) -> Edition | None:
+        """Return what the catalogue is called now; None where the database cannot name it, so that nothing is shared.
+
+        Raises ``StoreUnavailable``.
+        """
         ...

@@ -11,6 +11,7 @@ import pytest
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.catalogues_cached import CachedCatalogues
 from app.adapters.sealing import AesGcmSealing
+from app.adapters.storage.editions import Edition
 from tests.contract.catalogues.suite import CatalogueContract, OpenCatalogues, catalogue_of, same
 from tests.fakes.clock import FakeClock
 from tests.fakes.editioned_memory import EditionedMemory
@@ -46,6 +47,12 @@ async def open_process(store: EditionedMemory, cache: SeenCache) -> AsyncIterato
             return process
 
         yield open_one
+
+
+async def named(store: EditionedMemory) -> Edition:
+    edition = await store.edition()
+    assert edition is not None
+    return edition
 
 
 async def settled(process: CachedCatalogues) -> CachedCatalogues:
@@ -141,7 +148,7 @@ async def test_a_value_that_is_not_ours_is_refused_and_replaced(
         process = await settled(open_process())
         assert same(await process.load(), catalogue_of(5))
         assert (process.tallies.refused, process.tallies.from_store) == (2, 1)
-        assert process._key(await store.edition()) in cache.values()
+        assert process._key(await named(store)) in cache.values()
         assert (await settled_reader(open_process())).tallies.from_cache == 1, (
             "what was spoiled is whole again"
         )
@@ -157,10 +164,10 @@ async def test_values_moved_to_other_places_lift_no_recall(
 ) -> None:
     """Whoever may write to Redis puts what was true before the recall in the place of what is true now."""
     await settled(open_process())
-    old_key, old = open_process()._key(await store.edition()), cache.values()
+    old_key, old = open_process()._key(await named(store)), cache.values()
     store.become(catalogue_of(6, recalled=40))
     await settled(open_process())
-    new_key = open_process()._key(await store.edition())
+    new_key = open_process()._key(await named(store))
     await cache.put(new_key, old[old_key], ttl_s=60)
     changed = [key for key in cache.values() if key not in old and key != new_key]
     parts = [key for key in old if key != old_key]
@@ -199,7 +206,7 @@ async def test_a_reader_that_died_is_waited_for_a_second_and_no_longer(
     store: EditionedMemory, cache: SeenCache, open_process: Open
 ) -> None:
     process = open_process()
-    await cache.claim(f"{process._key(await store.edition())}:read", ttl_s=60)
+    await cache.claim(f"{process._key(await named(store))}:read", ttl_s=60)
     async with asyncio.timeout(10):
         assert same(await process.load(), catalogue_of(5))
     assert process.tallies.from_store == 1
@@ -221,6 +228,17 @@ async def test_a_change_while_the_store_was_read_is_kept_under_its_own_edition(
     assert same(await process.load(), catalogue_of(6, recalled=9))
     assert (process.tallies.from_memory, store.loads) == (1, 1)
     assert (await settled_reader(open_process())).tallies.from_cache == 1
+
+
+async def test_what_the_store_cannot_name_is_not_shared(
+    store: EditionedMemory, cache: SeenCache, open_process: Open
+) -> None:
+    store.nameless = True
+    process = open_process()
+    for version in (5, 6):
+        store.become(catalogue_of(version))
+        assert same(await process.load(), catalogue_of(version))
+    assert (process.tallies.from_store, cache.values()) == (2, {})
 
 
 async def test_one_too_large_is_not_kept(

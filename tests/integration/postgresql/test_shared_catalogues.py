@@ -110,8 +110,21 @@ async def test_the_same_version_made_again_is_another_edition(stage: SharedStage
     finally:
         await connection.close()
     after = await stage.storage.catalogues.edition()
+    assert before is not None
+    assert after is not None
     assert after.version == before.version
     assert after.mark != before.mark
+
+
+async def test_a_database_without_names_for_editions_shares_nothing(
+    stage: SharedStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for lacking in ("SELECT version, no_such_column", "SELECT version, no_such_function()"):
+        monkeypatch.setattr(
+            "app.adapters.storage.postgresql.catalogues._EDITION", f"{lacking} FROM catalogue_version"
+        )
+        assert await stage.storage.catalogues.edition() is None
+    assert (await stage.catalogues.load()).version == await stage.catalogues.version()
 
 
 async def test_a_second_process_reads_redis_and_not_the_tables(stage: SharedStage) -> None:

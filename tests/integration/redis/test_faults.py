@@ -13,7 +13,10 @@ from app.adapters.cache.connection import RedisConnection, RedisPatience
 from app.adapters.cache.metrics import RedisCollector
 from app.adapters.cache.redis import RedisCache
 from app.adapters.leadership_redis import RedisLeadership
+from app.adapters.sealing import AesGcmSealing
 from app.adapters.throttle_redis import RedisThrottle
+from app.adapters.wrong_codes import UnknownCode, WrongCodeWatch
+from app.adapters.wrong_codes_redis import Announcements, RedisWrongCodes
 from app.core.ports.throttle import ThrottleSubject
 from tests.contract.throttle.suite import LIMITS, VISITOR, admitted
 from tests.fakes.clock import FakeClock
@@ -262,8 +265,23 @@ async def test_a_cluster_that_lost_a_node_is_away_until_it_is_whole(
     assert await admitted(throttle, VISITOR, times=100) == SHARED - ALONE
 
 
+async def share_one_wrong_code(connection: RedisConnection) -> None:
+    watch, clock = WrongCodeWatch(0.0), FakeClock()
+    nobody = Announcements(burst=lambda *_: None, close=lambda _: None)
+    key = bytes(32)
+    sharing = RedisWrongCodes(
+        connection, watch, nobody, clock=clock, sealing=AesGcmSealing({1: key}), digest_key=key
+    )
+    watch.note_wrong("web", clock.monotonic_s())
+    watch.note_unknown(UnknownCode(channel="web", digits="20000000123456789012"), clock.monotonic_s())
+    await sharing.share_once()
+    assert watch.look(clock.monotonic_s())["web"].recent == 1
+
+
 async def test_a_user_with_few_rights_is_enough(connect: Connect, empty_server: RedisServer) -> None:
-    rights = "~yanzhen:* +get +set +del +evalsha +eval +time +ping +hello +client +select"
+    rights = (
+        "~yanzhen:* +get +set +del +xadd +xrange +pexpire +evalsha +eval +time +ping +hello +client +select"
+    )
     with empty_server.admin() as admin:
         admin.execute_command("ACL", "SETUSER", "verifier", "on", ">s3cret", *rights.split())
         try:
@@ -275,6 +293,7 @@ async def test_a_user_with_few_rights_is_enough(connect: Connect, empty_server: 
             await cache.drop("key")
             assert await leadership.hold("listener")
             await leadership.resign("listener")
+            await share_one_wrong_code(connection)
             assert (connection.up, connection.tallies.without) == (True, 0)
         finally:
             admin.execute_command("ACL", "DELUSER", "verifier")

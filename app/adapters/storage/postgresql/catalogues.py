@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import asyncpg
+
 from app.adapters.storage.catalogue_rows import (
     BATCHES,
     BRANDS,
@@ -20,6 +22,7 @@ from app.adapters.storage.catalogue_rows import (
 from app.adapters.storage.editions import Edition
 from app.adapters.storage.postgresql.connections import Connections
 from app.adapters.storage.postgresql.driver import Connection
+from app.core.errors import StoreUnavailable
 from app.core.model.catalogue import Catalogue
 from app.core.model.label import Brand, CodeBatch, Product, Programme
 
@@ -32,6 +35,11 @@ _EDITION: Final = (
 _EVENTS: Final = (
     "SELECT id, batch, first_serial, last_serial, state, reason, at FROM state_event"
     " WHERE id > $1 ORDER BY id"
+)
+_CANNOT_NAME: Final = (
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.FeatureNotSupportedError,
 )
 _IMPORTED: Final = "SELECT serial FROM imported_code WHERE digest = $1"
 
@@ -48,9 +56,14 @@ class PostgresqlCatalogues:
         """Return the present version; see the port."""
         return int((await self._connections.rows("Reading the catalogue's version", _VERSION))[0][0])
 
-    async def edition(self) -> Edition:
-        """Return the present version and its mark; see ``EditionedCatalogues``."""
-        rows = await self._connections.rows("Reading the catalogue's edition", _EDITION)
+    async def edition(self) -> Edition | None:
+        """Return the present version and its mark; see ``EditionedCatalogues``. Distributed databases may lack them."""
+        try:
+            rows = await self._connections.rows("Reading the catalogue's edition", _EDITION)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, _CANNOT_NAME):
+                return None
+            raise
         return Edition(int(rows[0][0]), str(rows[0][1]))
 
     async def load(self) -> Catalogue:
