@@ -26,6 +26,7 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.code import Code
 from app.core.model.label import CodeBatch, LabelState
 from app.core.model.reply import Accepted, PutOff, ReplyAddress
+from app.core.model.verdict import Verdict
 from app.core.model.verification import VerificationRequest
 from app.core.ports.correspondence import Change
 from app.issuing.ports import BatchOrder, StateChange
@@ -77,6 +78,8 @@ async def record_workload(
             for _ in range(steps):
                 await (life.ask() if only_asked else life.step())
             now.catalogue = await life.catalogue()
+            if not only_asked:
+                await life.require_same_answers()
         finally:
             await life.close()
     return now
@@ -92,6 +95,7 @@ class _Life:
         self._recogniser = CodebookRecogniser(lambda: _KEYRING)
         self._codebook = _KEYRING.codebook()
         self._messages = 0
+        self._answers: list[tuple[VerificationRequest, Verdict]] = []
         self._batches: list[CodeBatch] = []
         self._steps: tuple[tuple[int, Callable[[], Awaitable[Any]]], ...] = (
             (24, self.ask),
@@ -130,6 +134,11 @@ class _Life:
 
     async def catalogue(self) -> Catalogue:
         return await self._storage.catalogues.load()
+
+    async def require_same_answers(self) -> None:
+        """What is stored for every message is what its caller was told, every time it came."""
+        for request, verdict in self._answers:
+            assert request.message_id is None or await self._engine.find_answer(request) == verdict
 
     async def step(self) -> None:
         self._clock.advance(1)
@@ -176,6 +185,7 @@ class _Life:
     async def _verify(self, request: VerificationRequest) -> None:
         verdict = await self._engine.verify(request)
         self._now.told.append(Told(position=len(self._now.operations), verdict=verdict))
+        self._answers.append((request, verdict))
 
     async def _reply(self) -> None:
         replies = await self._outbox.take(self._clock.now(), limit=self._chance.choice((1, 8)))
