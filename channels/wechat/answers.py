@@ -19,6 +19,7 @@ _TEXT: Final = """<xml>
 <CreateTime>{time}</CreateTime>
 </xml>"""
 # XML 1.0, section 2.2, production Char
+_TO_BE_CHANGED: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|]]>")
 _NO_CHARACTER: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -48,6 +49,8 @@ def cdata(text: str) -> str:
     """Return ``text`` so that it can stand between ``<![CDATA[`` and ``]]>`` and is read there unchanged, but for
     characters that XML cannot hold.
     """
+    if _TO_BE_CHANGED.search(text) is None:  # nearly always
+        return text
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return _NO_CHARACTER.sub("", lines).replace("]]>", "]]]]><![CDATA[>")
 

@@ -26,6 +26,12 @@ _ENVELOPE: Final = re.compile(
     rb"<xml>\s*<ToUserName><!\[CDATA\[([0-9A-Za-z_.@-]+)\]\]></ToUserName>"
     rb"\s*<Encrypt><!\[CDATA\[([0-9A-Za-z+/=]+)\]\]></Encrypt>\s*</xml>"
 )
+# A message as the platform writes nearly every one: fields side by side, each with a section or a bare word in it.
+_FIELDS: Final = re.compile("<([0-9A-Za-z_.-]+)>(?:<!\\[CDATA\\[([^\\]]*)\\]\\]>|([^<]*))</")
+_FLAT: Final = re.compile(
+    "<xml>[ \\t\\n]*+(?:<([A-Za-z_][0-9A-Za-z_.-]*+)>(?:<!\\[CDATA\\[[^\\]\\x00-\\x08\\x0b-\\x1f\\ufffe\\uffff]*+"
+    "\\]\\]>|[0-9A-Za-z_.@:/+=,-]*+)</\\1>[ \\t\\n]*+)++</xml>"
+)
 _DECLARATION: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?xml\s[^<>]*\?>")
 
 
@@ -52,7 +58,14 @@ def read_xml(body: bytes) -> Fields:
     root, a name with a colon, a field twice, text beside elements, and for what is too deep or too much.
     """
     try:
-        body.decode("utf-8")  # a byte order mark of UTF-16 would win over the parser's own setting
+        text = body.decode("utf-8")  # a byte order mark of UTF-16 would win over the parser's own setting
+    except ValueError:
+        raise Undecodable("The body is not the platform's XML.") from None
+    return _find_flat(text) or _parse(body)
+
+
+def _parse(body: bytes) -> Fields:
+    try:
         if _declares(body):
             raise Undecodable("The XML holds a document type, an entity, an instruction or a comment.")
         parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - nothing is left in it that could grow
@@ -63,6 +76,15 @@ def read_xml(body: bytes) -> Fields:
     if root.tag != _ROOT or not len(root):
         raise Undecodable("The XML is not a message: its root has another name, or it is empty.")
     return _fields_of(root)
+
+
+def _find_flat(text: str) -> Fields | None:
+    """Return the fields of a message that stands as the platform writes it, as the parser finds them; else None."""
+    if _FLAT.fullmatch(text) is None:
+        return None
+    found = _FIELDS.findall(text)
+    fields = {name: section.strip(_BLANK) or word for name, section, word in found}
+    return fields if len(fields) == len(found) <= _MOST_ELEMENTS else None
 
 
 def read_json(body: bytes) -> Fields:

@@ -115,12 +115,12 @@ def read_incoming(fields: Fields) -> Incoming:
 
 
 def _read_message(kind: str, fields: Fields) -> Content:
+    if kind == "text":  # what the library's class says, which takes ten times as long
+        return Written(text=_said(fields.get("Content")))
     from channels.wechat.library import message_of, messages
 
     found = message_of(kind, fields)
     match found:
-        case messages.TextMessage():
-            return Written(text=_said(found.content))
         case messages.VoiceMessage():
             return Written(text=_numerals(_said(found.recognition)))
         case messages.ImageMessage():

@@ -80,3 +80,10 @@ def test_a_sealed_state_opens_for_its_call_alone() -> None:
     ):
         assert identities.open_state(wrong, about=about) is None
     assert identities.open_state(identities.seal_state(b"", about="CA1"), about="CA1") == b""
+
+
+@pytest.mark.parametrize("length", [16, 32, 64, 65, 200])
+def test_a_token_is_the_hmac_of_any_length_of_key(length: int) -> None:
+    key = bytes(range(length))
+    caller = KeyedIdentities(caller_key=key, result_key=bytes(32)).caller(CallerKind.PHONE, "+8613812345678")
+    assert caller.token == hmac.digest(key, b"phone\0+8613812345678", "sha256")[:16]
