@@ -68,7 +68,7 @@ class SmsAdapter:
 
     def decode(self, request: InboundRequest) -> Turn:
         """Return the turn, or several. Raises ``Undecodable``."""
-        turns = tuple(self._turn(item, request) for item in self._dialect.decode(request))
+        turns = tuple([self._turn(item, request) for item in self._dialect.decode(request)])
         return turns[0] if len(turns) == 1 else Several(turns=turns)
 
     def encode(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from app.core.model.value import value
 
 
 class CallerKind(StrEnum):
@@ -15,7 +16,7 @@ class CallerKind(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Caller:
     """One caller. ``token`` is HMAC(kind, normalised identity), 16 bytes, or None where the identity is withheld.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from app.core.model.value import value
 from channels.base import Clock
 from channels.sms.digests import text_digest
 
@@ -27,7 +28,7 @@ _BROUGHT_AGAIN_S: Final = 6 * 3600.0
 _MOST: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Arrival:
     """One message as such: when it was first brought, and how many equal ones are known to have been settled before."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from aiosmpplib.state import SmppCommandStatus
 
+from app.core.model.value import value
 from channels.abilities import Carry
 from channels.base import Clock, InboundRequest
 from channels.sms.digests import text_digest
@@ -39,7 +39,7 @@ AGAIN: Final = SmppCommandStatus.ESME_RX_T_APPN
 NEVER: Final = SmppCommandStatus.ESME_RX_R_APPN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Acknowledgement:
     """How a deliver_sm is acknowledged. ``content`` names the message whose acknowledgement this is, "" for none."""
 

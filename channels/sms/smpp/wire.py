@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import StreamReader
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from struct import Struct, error
 from typing import Final
@@ -64,7 +64,7 @@ class Pdu:
         return bool(self.command & 0x80000000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Delivery:
     """A deliver_sm (4.6.1). ``user_data`` is the text's octets, with the user data header where ``has_udh``."""
 
@@ -109,63 +109,56 @@ def read_message_id(pdu: Pdu) -> str:
 def read_delivery(body: bytes) -> Delivery:
     """Read the body of a deliver_sm (4.6.1). Raises ``ValueError`` for one that ends too early."""
     try:
-        return _Cursor(body).delivery()
-    except (error, IndexError) as cut:
+        return _delivery(body)
+    except (error, IndexError, ValueError) as cut:
         raise ValueError("The deliver_sm ends too early.") from cut
 
 
-class _Cursor:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
+def _delivery(body: bytes) -> Delivery:
+    """Do as :func:`read_delivery`; raises ``IndexError``, ``ValueError`` or ``struct.error`` for what is cut off."""
+    at = body.index(b"\0") + 1  # behind service_type
+    source_ton = body[at]
+    source, at = _string(body, at + 2)
+    destination_ton = body[at]
+    destination, at = _string(body, at + 2)
+    esm_class = body[at]
+    at = body.index(b"\0", at + 3) + 1  # behind protocol_id, priority_flag and schedule_delivery_time
+    at = body.index(b"\0", at) + 1  # behind validity_period
+    # registered_delivery and replace_if_present_flag; sm_default_msg_id stands before the length
+    data_coding, length = body[at + 2], body[at + 4]
+    at += 5
+    if at + length > len(body):
+        raise IndexError
+    short_message = body[at : at + length]
+    tlvs = _tlvs(body, at + length)
+    return Delivery(
+        source=source,
+        source_ton=source_ton,
+        destination=destination,
+        destination_ton=destination_ton,
+        esm_class=esm_class,
+        data_coding=data_coding,
+        user_data=short_message or tlvs.get(_MESSAGE_PAYLOAD, b""),
+        tlvs=tlvs,
+    )
 
-    def delivery(self) -> Delivery:
-        self._string()  # service_type
-        source_ton, _, source = self._octet(), self._octet(), self._string()
-        destination_ton, _, destination = self._octet(), self._octet(), self._string()
-        esm_class = self._octet()
-        self._octet(), self._octet()  # protocol_id, priority_flag
-        self._string(), self._string()  # schedule_delivery_time, validity_period
-        self._octet(), self._octet()  # registered_delivery, replace_if_present_flag
-        data_coding, _, length = self._octet(), self._octet(), self._octet()
-        short_message = self._octets(length)
-        tlvs = self._tlvs()
-        return Delivery(
-            source=source,
-            source_ton=source_ton,
-            destination=destination,
-            destination_ton=destination_ton,
-            esm_class=esm_class,
-            data_coding=data_coding,
-            user_data=short_message or tlvs.get(_MESSAGE_PAYLOAD, b""),
-            tlvs=tlvs,
-        )
 
-    def _octet(self) -> int:
-        self._at += 1
-        return self._body[self._at - 1]
+def _string(body: bytes, at: int) -> tuple[str, int]:
+    """Return the text at a place, and the place behind the zero that ends it."""
+    end = body.index(b"\0", at)
+    return body[at:end].decode("latin-1"), end + 1
 
-    def _octets(self, length: int) -> bytes:
-        if self._at + length > len(self._body):
+
+def _tlvs(body: bytes, at: int) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(body) - at >= _TLV.size:  # some centres pad the end with a zero
+        tag, length = _TLV.unpack_from(body, at)
+        at += _TLV.size
+        if at + length > len(body):
             raise IndexError
-        self._at += length
-        return self._body[self._at - length : self._at]
-
-    def _string(self) -> str:
-        end = self._body.find(b"\0", self._at)
-        if end < 0:
-            raise IndexError
-        octets = self._body[self._at : end]
-        self._at = end + 1
-        return octets.decode("latin-1")
-
-    def _tlvs(self) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        while len(self._body) - self._at >= _TLV.size:  # some centres pad the end with a zero
-            tag, length = _TLV.unpack_from(self._body, self._at)
-            self._at += _TLV.size
-            found[tag] = self._octets(length)
-        return found
+        found[tag] = body[at : at + length]
+        at += length
+    return found
 
 
 def bind_request(options: SmppOptions) -> BindTransceiver:
