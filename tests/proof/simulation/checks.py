@@ -59,12 +59,11 @@ def _says(message: Message, verdict: Verdict, text: str) -> bool:
     if message.channel == "api":
         document = json.loads(text)
         return (document["outcome"], document["ordinal"]) == (verdict.outcome, verdict.ordinal)
-    form = TextForm.CHAT if message.channel == "wechat" else TextForm.SHORT
-    return ground().wording.reply(verdict, _locale(message)).text(form) == text
-
-
-def _locale(message: Message) -> str:
-    return "zh-CN"
+    words = message.words.get(verdict)
+    if words is None:
+        form = TextForm.CHAT if message.channel == "wechat" else TextForm.SHORT
+        words = message.words[verdict] = ground().wording.reply(verdict, "zh-CN").text(form)
+    return words == text
 
 
 def _check_words(play: Play, message: Message, recorded: Verdict | None) -> None:
@@ -95,8 +94,19 @@ def _check_pushes(play: Play, message: Message) -> None:
     if len(pushes) > 2 or (len(pushes) == 2 and not play.doubted(message)):
         play.world.breach(f"{_name(message)} was pushed {len(pushes)} times without a doubt")
     play.world.counts["doubled_pushes"] += len(pushes) == 2
-    if pushes and len(heard) > len(pushes):
+    responses = [said for said in heard if not said.pushed]
+    answers = [said for said in responses if not _is_apology(message, said.text)]
+    play.world.counts["apologies_before_answers"] += bool(pushes) and len(answers) < len(responses)
+    if pushes and answers:
         play.world.breach(f"{_name(message)} was answered in the response and pushed as well")
+
+
+def _is_apology(message: Message, text: str) -> bool:
+    """Tell whether a text says that there is no answer now: where nobody can tell whether the question was kept."""
+    return any(
+        verdict.outcome is Outcome.UNAVAILABLE and _says(message, verdict, text)
+        for _, verdict in message.verdicts
+    )
 
 
 def _check_limits(play: Play, message: Message) -> None:
@@ -125,7 +135,9 @@ def _check_answered(play: Play, message: Message) -> None:
 
 def _check_opt_out(play: Play, message: Message) -> None:
     """Nobody is answered who had opted out before they wrote."""
-    changes = [change for change in play.opted.get(message.token, ()) if change[0] < message.deliveries[0].sent_s]
+    changes = [
+        change for change in play.opted.get(message.token, ()) if change[0] < message.deliveries[0].sent_s
+    ]
     if message.channel not in ("twilio", "gateway") or not changes or not changes[-1][1]:
         return
     starts = [

@@ -7,7 +7,7 @@ whatever stands for a thread or a wire ends after a drawn delay. Work of a machi
 from __future__ import annotations
 
 import asyncio
-from asyncio import events, tasks
+from asyncio import tasks
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -34,6 +34,30 @@ class Life:
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
 
 
+class Handle:
+    """What asyncio knows as a handle, with no more than what a loop without debugging needs."""
+
+    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_when")
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._context = context if context is not None else copy_context()
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def when(self) -> float:
+        return self._when
+
+
 class NeverEnds(AssertionError):
     """The schedule stands still, or goes on for ever."""
 
@@ -41,17 +65,17 @@ class NeverEnds(AssertionError):
 class SimulatedLoop(asyncio.BaseEventLoop):
     """One schedule. ``complaints`` are what asyncio would have logged, of living machines."""
 
-    def __init__(self, chance: Random, *, until_s: float) -> None:
+    def __init__(self, seed: int, *, until_s: float) -> None:
         super().__init__()
         self.complaints: list[str] = []
         self.made: list[tuple[asyncio.Task[Any], Life | None]] = []
         self.steps = 0
         self._now = START_S
         self._until = START_S + until_s
-        self._draw = chance.random
-        self._timers: list[tuple[float, float, int, asyncio.TimerHandle]] = []
+        self._draw = Random(seed).random
+        self._timers: list[tuple[float, float, int, Handle]] = []
         self._numbers = count()
-        self._line: deque[asyncio.Handle] = deque()
+        self._line: deque[Handle] = deque()
         self._outside = copy_context()
 
     def time(self) -> float:
@@ -65,26 +89,26 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = events.Handle(callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(self._now, callback, args, context)
         self._line.append(handle)
         return handle
 
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Handle:
         raise AssertionError("a thread has no place in a simulation")
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = events.TimerHandle(when, callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(when, callback, args, context)
         heappush(self._timers, (when, self._draw(), next(self._numbers), handle))
         return handle
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Handle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def create_task(
@@ -114,9 +138,6 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave it in its place: it is passed over."""
-
     def _run_once(self) -> None:
         line = self._line
         if not line:
@@ -130,7 +151,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 continue
             life = handle._context.get(LIFE)
             if life is None or not life.crashed:
-                handle._run()
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except Exception as error:  # noqa: BLE001 - as every event loop
+                    self.complaints.append(f"{handle._callback!r}: {error!r}")
 
     def _jump(self) -> None:
         timers = self._timers

@@ -1,4 +1,4 @@
-"""A machine: the real channels, pipeline, engine and courier over what all machines share. It starts, stops and dies."""
+"""A machine: the real channels, pipeline, engine and courier over what all share. It starts, stops and dies."""
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ class _Parts:
     engine: VerificationEngine
     pipeline: Pipeline
     courier: Courier
+    messages: Messages
     adapters: dict[str, ChannelAdapter]
     senders: tuple[Sender, ...]
 
@@ -165,7 +166,7 @@ class Machine:
         self._context.run(LIFE.set, life)
         self._parts = parts = self._make(life)
         self._site.world.told("starts", self.name)
-        await self._task(self._boot(parts))
+        await _ended(self._task(self._boot(parts)), life)
         self.up = not life.crashed
 
     def lead(self) -> None:
@@ -215,6 +216,8 @@ class Machine:
         self.up, self._delivering, self._parts = False, None, None
         for respond in self._serving.values():
             respond(None)
+        for look in world.on_crash:
+            look()
         self._serving = {}
 
     async def stop(self) -> None:
@@ -302,6 +305,7 @@ class Machine:
         )
         courier = Courier(
             outbox=stores.outbox,
+            correspondence=stores.correspondence,
             asking=asking,
             wording=base.wording,
             senders=senders,
@@ -334,6 +338,7 @@ class Machine:
             engine=engine,
             pipeline=pipeline,
             courier=courier,
+            messages=messages,
             adapters=adapters,
             senders=senders,
         )
@@ -342,10 +347,11 @@ class Machine:
 async def _ended(task: asyncio.Task[None], life: Life) -> None:
     """Wait for a machine's task, or for the machine's death."""
     while not task.done() and not life.crashed:
-        await asyncio.wait((task,), timeout=0.5)
+        await asyncio.wait((task,), timeout=2.0)
 
 
 async def _close(parts: _Parts) -> None:
+    await parts.messages.close()
     for sender in parts.senders:
         await sender.close()
     await parts.engine.close()

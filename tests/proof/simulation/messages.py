@@ -50,6 +50,7 @@ class Message:
     said: list[Said] = field(default_factory=list)
     verdicts: list[tuple[float, Verdict]] = field(default_factory=list)
     counted: list[Delivery] = field(default_factory=list)
+    words: dict[Verdict, str] = field(default_factory=dict)
 
     def known_at(self, moment_s: float) -> bool:
         """Tell whether the service had an answer to it then that it may not judge anew."""

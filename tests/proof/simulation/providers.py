@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import cache
+from typing import Protocol
 from urllib.parse import urlencode
 
 from app.core.model.caller import CallerKind
@@ -68,6 +69,11 @@ _GATEWAY = GatewayDescription(
 )
 
 
+@cache
+def _token(kind: CallerKind, identity: str) -> bytes:
+    return ground().identities.caller(kind, identity).token or b""
+
+
 def numbers(caller: int) -> str:
     """Return a person's telephone number."""
     return f"+861380013800{caller}"
@@ -100,7 +106,7 @@ class ApiClient:
     tries = 40
 
     def caller(self, number: int) -> bytes:
-        return ground().identities.caller(CallerKind.WEB, _secret(number)).token or b""
+        return _token(CallerKind.WEB, _secret(number))
 
     def message_id(self, number: int, token: bytes, text: str) -> str:
         return f"key-{number}\n{text}"
@@ -113,7 +119,7 @@ class ApiClient:
             headers={
                 "content-type": "application/json",
                 "idempotency-key": f"key-{message.number}",
-                "cookie": f"yz_caller={_secret(message.caller)}",
+                "cookie": f"__Host-yz_caller={_secret(message.caller)}",
             },
             body=json.dumps({"code": message.text}).encode(),
             remote="192.0.2.7",
@@ -135,7 +141,7 @@ class TwilioClient:
     tries = 40
 
     def caller(self, number: int) -> bytes:
-        return ground().identities.caller(CallerKind.PHONE, numbers(number)).token or b""
+        return _token(CallerKind.PHONE, numbers(number))
 
     def message_id(self, number: int, token: bytes, text: str) -> str:
         return f"SM{number:032d}"
@@ -165,7 +171,7 @@ class GatewayClient:
     tries = 40
 
     def caller(self, number: int) -> bytes:
-        return ground().identities.caller(CallerKind.PHONE, numbers(number)).token or b""
+        return _token(CallerKind.PHONE, numbers(number))
 
     def message_id(self, number: int, token: bytes, text: str) -> str:
         return f"G{number}"
@@ -203,8 +209,7 @@ class WechatClient:
     tries = 3
 
     def caller(self, number: int) -> bytes:
-        identity = f"{_ACCOUNT.app_id}/openid{number}"
-        return ground().identities.caller(CallerKind.WECHAT, identity).token or b""
+        return _token(CallerKind.WECHAT, f"{_ACCOUNT.app_id}/openid{number}")
 
     def message_id(self, number: int, token: bytes, text: str) -> str:
         return f"{token.hex()}/{1000 + number}"
@@ -303,7 +308,9 @@ class ProviderCalls:
         fate = draw_fate(self._world)
         if fate is not None and fate.taken is None:
             return await self._answer(fate.answer, deadline_s)
-        self._world.loop.later(self._world.wire_s(), take, self._world, REPLY.get(), text, fate is None or fate.taken)
+        self._world.loop.later(
+            self._world.wire_s(), take, self._world, REPLY.get(), text, fate is None or fate.taken
+        )
         answer = HttpAnswer(status=200, body=done)
         return await self._answer(answer if fate is None else fate.answer, deadline_s)
 
@@ -400,7 +407,9 @@ class TwilioOutgoing:
 def delivery_report(reply: int, sid: str, state: str, now: datetime) -> InboundRequest:
     """Return the webhook that tells what became of a push."""
     path = DELIVERIES.path.replace("{reply}", str(reply))
-    return _twilio_post(DELIVERIES.path, path, {"MessageSid": sid, "MessageStatus": state}, now, reply=str(reply))
+    return _twilio_post(
+        DELIVERIES.path, path, {"MessageSid": sid, "MessageStatus": state}, now, reply=str(reply)
+    )
 
 
 def _twilio_post(
@@ -422,6 +431,3 @@ def _twilio_post(
 
 def _secret(caller: int) -> str:
     return f"{caller:022d}"
-
-
-_ = Any

@@ -15,6 +15,7 @@ from tests.proof.simulation.checks import check
 from tests.proof.simulation.loop import NeverEnds
 from tests.proof.simulation.machines import Machine, Site, WorldJournal, ground
 from tests.proof.simulation.messages import Delivery, Message, Said, Wish
+from tests.proof.simulation.mutants import SOUND, Mutant
 from tests.proof.simulation.providers import (
     PROVIDERS,
     Provider,
@@ -24,7 +25,6 @@ from tests.proof.simulation.providers import (
 )
 from tests.proof.simulation.shared import (
     Books,
-    MemoryBooks,
     Stores,
     WatchedCorrespondence,
     WatchedOutbox,
@@ -46,7 +46,7 @@ class Outcome:
 
     seed: int
     breaches: list[str]
-    trace: list[str]
+    trace: Callable[[], list[str]]
     counts: dict[str, int]
 
 
@@ -88,14 +88,14 @@ class Play:
     by_reply: dict[int, Message] = field(default_factory=dict)
     opted: dict[bytes, list[tuple[float, bool]]] = field(default_factory=dict)
     doubts: list[Message] = field(default_factory=list)
-    reporting: set[asyncio.Task[None]] = field(default_factory=set)
+    reporting: list[asyncio.Task[None]] = field(default_factory=list)
 
     # -- the cast --------------------------------------------------------------------------------------------
 
     def write_messages(self) -> None:
         """Draw who writes what, and when."""
         world, chance = self.world, self.world.chance
-        for number in range(chance.randint(4, 10)):
+        for number in range(chance.randint(3, 7)):
             provider = chance.choice(PROVIDERS)
             wish = chance.choices(
                 (Wish.CODE, Wish.UNKNOWN, Wish.SLIP, Wish.STOP, Wish.START), (70, 8, 10, 8, 4)
@@ -142,8 +142,8 @@ class Play:
             world.loop.later(world.chance.random() * world.weather.trouble_s, self.books.recall)
         await asyncio.gather(*bringing, *chaos)
         await self._wait_until_nothing_is_owed()
-        while self.reporting:
-            await asyncio.wait(self.reporting)
+        await asyncio.gather(*self.reporting)
+        await asyncio.sleep(_PAUSE_S)  # what is on its way arrives
         electing.cancel()
         await asyncio.wait((electing,))
         await asyncio.gather(*(machine.stop() for machine in self.machines))
@@ -176,7 +176,7 @@ class Play:
                 if chance.random() < 0.3:
                     world.loop.later(chance.uniform(0.0, 5.0), machine.crash)
                 await machine.stop()
-            await asyncio.sleep(chance.uniform(0.1, 8.0))
+            await asyncio.sleep(chance.uniform(0.1, 6.0))
             await machine.start()
 
     # -- deliveries ------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class Play:
         else:
             message.gone = True
         if world.happens(weather.again):
-            await asyncio.sleep(chance.random() ** 2 * 60.0)
+            await asyncio.sleep(chance.random() ** 2 * 40.0)
             await self._deliver(message, provider, listens=False)
         if also:
             await asyncio.wait(also)
@@ -290,7 +290,9 @@ class Play:
         self.by_reply[reply.id] = message
         if reply.doubtful:
             self.doubts.append(message)
-        self.world.told("taken", reply.id, f"{message.channel}/{message.number}", reply.doubtful and "doubtful")
+        self.world.told(
+            "taken", reply.id, f"{message.channel}/{message.number}", reply.doubtful and "doubtful"
+        )
 
     # -- pushes ----------------------------------------------------------------------------------------------
 
@@ -306,9 +308,7 @@ class Play:
     def report(self, reply: int, sid: str) -> None:
         """Tell one day what became of a push."""
         if self.world.chance.random() < 0.5:
-            task = self.world.outside(self._report(reply, sid))
-            self.reporting.add(task)
-            task.add_done_callback(self.reporting.discard)
+            self.reporting.append(self.world.outside(self._report(reply, sid)))
 
     async def _report(self, reply: int, sid: str) -> None:
         chance = self.world.chance
@@ -337,10 +337,10 @@ def _share(drawn: float, number: int, many: int) -> int:
     return int(number / many + drawn)
 
 
-def play(seed: int, *, books: Callable[[World], Books] | None = None) -> Outcome:
+def play(seed: int, mutant: Mutant = SOUND) -> Outcome:
     """Play one seed and return what came of it. Deterministic."""
     world = World.of(seed)
-    kept = books(world) if books is not None else MemoryBooks(catalogue())
+    kept = mutant.books(world, catalogue())
     show = Play(world, kept)
     show.write_messages()
     world.on_push, world.on_report = show.pushed, show.report
@@ -353,6 +353,7 @@ def play(seed: int, *, books: Callable[[World], Books] | None = None) -> Outcome
         make_channels=make_channels,
         make_calls=ProviderCalls,
         watch=show.watch,
+        remote_cache=mutant.cache,
     )
     show.machines = [Machine(site, number) for number in range(world.chance.choice((2, 2, 3)))]
     try:
@@ -368,4 +369,4 @@ def play(seed: int, *, books: Callable[[World], Books] | None = None) -> Outcome
         world.loop.bury()
         kept.close()
     world.counts["messages"] = len(show.messages)
-    return Outcome(seed, world.breaches, world.trace(), dict(world.counts))
+    return Outcome(seed, world.breaches, world.trace, dict(world.counts))

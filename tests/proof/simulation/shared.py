@@ -29,7 +29,7 @@ from tests.fakes.memory_store import MemoryStore
 from tests.proof.simulation.world import DELIVERY, SkewedClock, Wire, World, run_now
 
 _TIGHT = {"phone": Limit(queries=3, window_s=40, wrong=2, wrong_window_s=60)}
-_TIGHT |= {kind: _TIGHT["phone"] for kind in ("web", "wechat")}
+_TIGHT |= dict.fromkeys(("web", "wechat"), _TIGHT["phone"])
 _TIGHT["address"] = DEFAULT_LIMITS["address"]
 
 
@@ -94,7 +94,11 @@ class MemoryBooks:
 
     def fate(self, key: bytes) -> Fate | None:
         return next(
-            (Fate(state=one.state, why=one.why) for one in self.outbox.replies if key in (one.key, one.alias)),
+            (
+                Fate(state=one.state, why=one.why)
+                for one in self.outbox.replies
+                if key in (one.key, one.alias)
+            ),
             None,
         )
 
@@ -200,7 +204,9 @@ class RemoteOutbox:
 
     async def take(self, now: datetime, *, limit: int = 16, lease_s: float = 60.0) -> Sequence[OwedReply]:
         outbox = self._outbox
-        if isinstance(outbox, MemoryOutbox) and not any(one.due_at <= now and one.address for one in outbox.replies):
+        if isinstance(outbox, MemoryOutbox) and not any(
+            one.due_at <= now and one.address for one in outbox.replies
+        ):
             return ()  # what nearly every look finds, and none of it costs a schedule anything
         return await self._wire.ask("take", lambda: run_now(outbox.take(now, limit=limit, lease_s=lease_s)))
 
@@ -297,9 +303,7 @@ class WatchedCorrespondence:
         alias_key: bytes | None = None,
         now: datetime,
     ) -> Correspondent:
-        holds = await self._kept.change(
-            caller, change, message_key=message_key, alias_key=alias_key, now=now
-        )
+        holds = await self._kept.change(caller, change, message_key=message_key, alias_key=alias_key, now=now)
         self._opted(caller.token or b"", holds.opted_out)
         return holds
 
@@ -364,4 +368,7 @@ def shared_cache(world: World) -> MemoryCache:
     return MemoryCache(SkewedClock(world.loop))
 
 
-_LOOSE = {kind: Limit(queries=1000, window_s=60, wrong=1000, wrong_window_s=60) for kind in ("phone", "web", "wechat")}
+_LOOSE = {
+    kind: Limit(queries=1000, window_s=60, wrong=1000, wrong_window_s=60)
+    for kind in ("phone", "web", "wechat")
+}

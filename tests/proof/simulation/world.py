@@ -55,7 +55,7 @@ class Weather:
             return chance.random() * most if chance.random() < 0.45 else 0.0
 
         return Weather(
-            trouble_s=chance.uniform(15.0, 60.0),
+            trouble_s=chance.uniform(8.0, 30.0),
             store_s=chance.choice((0.002, 0.02, 0.2)),
             stall=maybe(0.12),
             refuse=maybe(0.15),
@@ -86,16 +86,19 @@ class World:
     weather: Weather
     breaches: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    listed: list[tuple[str, str, str, float]] = field(default_factory=list)  # what a provider says that it took
+    listed: list[tuple[str, str, str, float]] = field(
+        default_factory=list
+    )  # what a provider says that it took
+    on_crash: list[Callable[[], None]] = field(default_factory=list)
     on_push: Callable[[int, str], None] = lambda _reply, _text: None
     on_report: Callable[[int, str], None] = lambda _reply, _id: None
     _events: list[tuple[float, str, tuple[object, ...]]] = field(default_factory=list)
 
     @staticmethod
     def of(seed: int) -> World:
-        chance = Random(seed)
+        chance = Random(f"{seed}")
         weather = Weather.draw(chance)
-        return World(seed, chance, SimulatedLoop(chance, until_s=LONGEST_S), weather)
+        return World(seed, chance, SimulatedLoop(seed, until_s=LONGEST_S), weather)
 
     @property
     def now_s(self) -> float:
