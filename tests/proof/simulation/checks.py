@@ -146,7 +146,7 @@ def _check_opt_out(play: Play, message: Message) -> None:
         if other.wish is Wish.START and other.token == message.token and other.deliveries
     ]
     for said in message.said:
-        if not any(start < said.at_s for start in starts):
+        if not _is_apology(message, said.text) and not any(start < said.at_s for start in starts):
             play.world.breach(f"{_name(message)} was answered after its writer had opted out")
 
 

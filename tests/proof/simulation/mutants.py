@@ -21,6 +21,7 @@ from tests.proof.simulation.shared import (
     RemoteVerifications,
     Stores,
 )
+from tests.proof.simulation.sqlite_books import SqliteBooks
 from tests.proof.simulation.world import Wire, World, run_now
 
 _LOST_S = 3.0
@@ -36,6 +37,7 @@ class Mutant:
 
 
 SOUND = Mutant(name="sound")
+ON_SQLITE = Mutant(name="sound, on SQLite", books=lambda _world, _catalogue: SqliteBooks())
 
 
 class ForgetfulCache(RemoteCache):

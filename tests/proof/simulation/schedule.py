@@ -24,6 +24,7 @@ from tests.proof.simulation.providers import (
     make_channels,
 )
 from tests.proof.simulation.shared import (
+    FIRST_SERIAL,
     Books,
     Stores,
     WatchedCorrespondence,
@@ -33,7 +34,6 @@ from tests.proof.simulation.shared import (
 )
 from tests.proof.simulation.world import World
 
-FIRST_SERIAL = 20 * 10**15
 _LABELS = 3
 _CALLERS = 3
 _PAUSE_S = 2.0
@@ -57,15 +57,15 @@ def catalogue() -> Catalogue:
 
 
 @cache
-def code(label: int) -> str:
+def code(serial: int) -> str:
     """Return the code of a label."""
-    return fixed_keyring().codebook().make(FIRST_SERIAL + label, tag_key_id=1)
+    return fixed_keyring().codebook().make(serial, tag_key_id=1)
 
 
 @cache
 def unknown_code() -> str:
     """Return a sound code of no label."""
-    return fixed_keyring().codebook().make(FIRST_SERIAL + 10**9, tag_key_id=1)
+    return code(FIRST_SERIAL + 10**9)
 
 
 @cache
@@ -102,9 +102,9 @@ class Play:
             )[0]
             if provider.spoken != "sms" and wish in (Wish.STOP, Wish.START):
                 wish = Wish.CODE
-            caller, label = chance.randrange(_CALLERS), chance.randrange(_LABELS)
+            caller, serial = chance.randrange(_CALLERS), self.books.first_serial + chance.randrange(_LABELS)
             text = {
-                Wish.CODE: code(label),
+                Wish.CODE: code(serial),
                 Wish.UNKNOWN: unknown_code(),
                 Wish.SLIP: slip(),
                 Wish.STOP: "TD",
@@ -119,7 +119,7 @@ class Play:
                 caller=caller,
                 wish=wish,
                 text=text,
-                label=FIRST_SERIAL + label,
+                label=serial,
                 key=ground().recogniser.message_key(provider.spoken, account, message_id),
                 token=token,
                 message_id=message_id,
@@ -178,6 +178,10 @@ class Play:
                 await machine.stop()
             await asyncio.sleep(chance.uniform(0.1, 6.0))
             await machine.start()
+        while world.troubled or not machine.up:
+            await asyncio.sleep(_PAUSE_S)
+            if not machine.up:
+                await machine.start()
 
     # -- deliveries ------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_store import MemoryStore
 from tests.proof.simulation.world import DELIVERY, SkewedClock, Wire, World, run_now
 
+FIRST_SERIAL = 20 * 10**15
 _TIGHT = {"phone": Limit(queries=3, window_s=40, wrong=2, wrong_window_s=60)}
 _TIGHT |= dict.fromkeys(("web", "wechat"), _TIGHT["phone"])
 _TIGHT["address"] = DEFAULT_LIMITS["address"]
@@ -53,7 +54,9 @@ class Fate:
 
 
 class Books(Protocol):
-    """The record as it is in truth, for whoever looks at it afterwards."""
+    """The record as it is in truth, for whoever looks at it afterwards. Labels are numbered from ``first_serial``."""
+
+    first_serial: int
 
     def stores(self, wire: Wire) -> Stores: ...
 
@@ -74,6 +77,8 @@ class Books(Protocol):
 
 class MemoryBooks:
     """``Books`` in memory."""
+
+    first_serial = FIRST_SERIAL
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.record = MemoryStore(catalogue)
@@ -152,6 +157,9 @@ class RemoteVerifications:
         self, reader_token: bytes, channel: str, limit: int, catalogue: Catalogue
     ) -> Sequence[Record]:
         return await self._record.find_own(reader_token, channel, limit, catalogue)
+
+    async def start_over(self) -> None:
+        await self._wire.ask("start over", lambda: None)
 
     async def check(self) -> None:
         await self._wire.ask("check", lambda: run_now(self._record.check()))

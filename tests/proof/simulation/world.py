@@ -156,15 +156,21 @@ class Wire:
     def __init__(self, world: World, life: Life) -> None:
         self._world = world
         self._life = life
+        self._free_at_s = 0.0
 
-    def ask(self, what: str, apply: Callable[[], T]) -> asyncio.Future[T]:
-        """Apply it after a drawn delay, and return the future of its result, after another."""
+    def ask(self, what: str, apply: Callable[[], T], *, in_line: bool = False) -> asyncio.Future[T]:
+        """Apply it after a drawn delay, and return the future of its result, after another. What stands in line is
+        applied after what came before it.
+        """
         world, weather = self._world, self._world.weather
         future: asyncio.Future[T] = world.loop.create_future()
         delay = world.chance.random() ** 3 * weather.store_s * 3
         if world.happens(weather.stall):
             delay += world.chance.uniform(1.0, 14.0)
             world.told("stalls", self._life.name, what)
+        if in_line:
+            self._free_at_s = max(self._free_at_s + 1e-6, world.now_s + delay)
+            delay = self._free_at_s - world.now_s
         lands = world.chance.random() < 0.5
         fate = world.chance.random()
         if not world.troubled or fate >= weather.refuse + weather.lose:
