@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from app.adapters.storage.postgresql.leadership import LOCKS
 from app.cli.exits import Exit
+from app.core.model.check_digits import check_digits_for
 from tests.acceptance.workers.conftest import Stock
 from tests.acceptance.workers.crew import PATIENCE_S, Crew
 from tests.acceptance.workers.crowd import Answer, Client, Crowd
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("workers")
 
 PER_MINUTE = 60
 VISITS = 10
+crew_pause = threading.Event()  # never set: its wait is a pause
 _LEADERS = (
     "SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
     " WHERE locktype = 'advisory' AND classid = $1 AND granted AND a.datname = current_database()"
@@ -116,6 +120,67 @@ async def test_a_dead_leader_is_followed_although_redis_is_away(own_stock: Stock
     finally:
         assert crew.stop() == 0
     assert await leaders(own_stock.shell.url, lambda ports: not ports) == []
+
+
+async def test_an_attack_on_both_workers_is_told_once_and_a_recall_holds_in_both(
+    own_stock: Stock, redis: RedisServer
+) -> None:
+    """What workers share beside limits: the watch on wrong codes, and the catalogue, also once Redis is dead."""
+    crew = Crew(own_stock.shell.folder, own_stock.shell.url, YANZHEN_REDIS_URL=redis.url)
+    try:
+        await asyncio.to_thread(crew.until_seen, "worker_ready", 2)
+        await guess(crew, own_stock.take(1)[0][:-9])
+        await recall_and_void(crew, own_stock, redis)
+    finally:
+        assert crew.stop() == 0
+    assert len(crew.seen("wrong_code_burst")) == 1
+    assert [line["kind"] for line in crew.seen("neighbourhood_burst")] == ["wrong_tags"]
+
+
+async def guess(crew: Crew, serial: str) -> None:
+    bodies = [f"{serial}{number:07}" for number in range(40)]
+    async with Crowd(crew.port, [body + check_digits_for(body) for body in bodies], 16, "guesses") as crowd:
+        await crowd.until_answered(60)
+    await asyncio.to_thread(crew.until_seen, "wrong_code_burst")
+    await asyncio.to_thread(crew.until_seen, "neighbourhood_burst")
+    assert await until_scraped(crew.port, "yanzhen_wrong_code_burst", least=1) == {'{channel="api"}': 1}
+    bursts = await until_scraped(crew.port, "yanzhen_neighbourhood_bursts_total", least=1)
+    assert bursts == {'{kind="near_label"}': 0, '{kind="wrong_tags"}': 1}
+
+
+async def recall_and_void(crew: Crew, stock: Stock, redis: RedisServer) -> None:
+    genuine = {"first", "repeat", "over_limit"}
+    changes = (
+        (("batch", "recall", 1, "--reason", "玻璃碎片"), {"recalled"}),
+        (("batch", "recall", 1, "--lift"), genuine),
+        (("batch", "void", 1), {"voided"}),
+    )
+    for words, outcomes in changes:
+        if words[1] == "void":
+            loads = await until_scraped(crew.port, "yanzhen_catalogue_loads_total", least=1)
+            assert loads['{source="redis"}'] >= 1, "one read the store, the other what it put there"
+            redis.kill()
+        await asyncio.to_thread(stock.shell.run, *words)
+        async with Crowd(crew.port, stock.take(40), 16, f"{words[1]}-{len(words)}") as crowd:
+            await crowd.until_answered(100)
+        assert {answer.status for answer in crowd.answers} == {200}, crew.lines[-5:]
+        assert {answer.document["outcome"] for answer in crowd.answers} <= outcomes, words
+
+
+async def until_scraped(port: int, name: str, least: int = 0) -> dict[str, float]:
+    """Return the samples of a metric by their labels, once any of them reaches ``least``."""
+    client = Client(port)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                _, page = await client.get("/metrics")
+                found = dict(re.findall(rf"^{name}(\{{.*\}}) (\S+)$", page.decode(), re.MULTILINE))
+                numbers = {labels: float(number) for labels, number in found.items()}
+                if numbers and max(numbers.values()) >= least:
+                    return numbers
+                await asyncio.to_thread(crew_pause.wait, 0.1)
+    finally:
+        client.close()
 
 
 def test_duties_by_a_redis_that_is_not_set_are_refused(stock: Stock) -> None:
