@@ -1,7 +1,7 @@
 """The record in parts by hash, as a distributed PostgreSQL keeps it (docs/operations.md).
 
 Labels and their facts stand in parts by serial, a month of facts in as many of its own; messages by key, callers by
-token. Every unique key of these tables begins with what its table is spread by.
+token. Every unique key of these tables begins with what its table is spread by. Facts of no month stay together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _INDEXES: Final = (
 )
 _MONTHS: Final = (
     "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits AS i"
-    " JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'verification'::regclass ORDER BY 1"
+    " JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'verification'::regclass"
+    " AND c.relname <> 'verification_other' ORDER BY 1"
 )
 
 

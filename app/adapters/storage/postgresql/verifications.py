@@ -19,10 +19,12 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict, VerificationId
 from app.core.model.verification import Draft, Record
 
+# an id tells neither part nor month, so they are looked up first, by the index of each
+_PLACE: Final = "SELECT serial, at FROM verification WHERE id = $1"
 _FACT: Final = (
     f"SELECT {FACT_COLUMNS}, own_ordinal, first_at, first_channel, first_place, first_own, own_first_at,"  # noqa: S608
     " coalesce(caller = (SELECT reference FROM caller WHERE token = $2), FALSE) AS asked_by_reader"
-    " FROM told WHERE id = $1"
+    " FROM told WHERE id = $1 AND shard = $3 AND at = $4"
 )
 # the literal is that of the partial index verification_own, which a parameter would not be known to satisfy
 OWN: Final = (
@@ -81,10 +83,13 @@ class PostgresqlVerifications:
         """Return a recorded verification as its reader may see it; see the port."""
         if not 0 < verification_id <= LARGEST:
             return None
-        rows = await self._connections.rows("Reading a record", _FACT, verification_id, reader_token)
-        if not rows:
+        places = await self._connections.rows("Looking a record up", _PLACE, verification_id)
+        if not places:
             return None
-        (row,) = rows
+        (place,) = places
+        (row,) = await self._connections.rows(
+            "Reading a record", _FACT, verification_id, reader_token, *place
+        )
         record = record_of(verification_of(row), catalogue, asked_by_reader=row["asked_by_reader"])
         if record.ordinal is None:
             return record

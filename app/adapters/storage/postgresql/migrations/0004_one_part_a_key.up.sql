@@ -73,7 +73,7 @@ BEGIN
     RETURN known;
 END $$;
 
--- A month in as many parts as verification_other has, if it has any.
+-- A month stands in as many parts as the states of labels do, if these are in parts.
 CREATE OR REPLACE FUNCTION make_month(moment timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     begins CONSTANT timestamp := date_trunc('month', moment AT TIME ZONE 'UTC');
@@ -90,7 +90,7 @@ BEGIN
     IF to_regclass(quote_ident(name)) IS NOT NULL THEN
         RETURN FALSE;
     END IF;
-    SELECT count(*) INTO parts FROM pg_inherits WHERE inhparent = 'verification_other'::regclass;
+    SELECT count(*) INTO parts FROM pg_inherits WHERE inhparent = 'label_history'::regclass;
     EXECUTE format('CREATE TABLE %I (LIKE verification INCLUDING DEFAULTS INCLUDING CONSTRAINTS) %s', name,
         CASE WHEN parts > 0 THEN 'PARTITION BY HASH (serial)' ELSE '' END);
     FOR part IN 0 .. parts - 1 LOOP
