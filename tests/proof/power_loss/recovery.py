@@ -47,7 +47,7 @@ _COUNTS: Final = (
     " (SELECT reference FROM caller WHERE token = :token)), (SELECT version FROM catalogue_version)"
 )
 _FACTS: Final = "SELECT * FROM verification"  # in the order of their ids, as contents_of reads them
-_SECOND_CRASHES: Final = 8
+_SECOND_CRASHES: Final = 16
 _LAST: Final = "SELECT id, ordinal, own_ordinal FROM verification ORDER BY id DESC LIMIT 1"
 
 

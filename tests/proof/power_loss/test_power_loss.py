@@ -26,8 +26,8 @@ from tests.proof.power_loss.workload import record_workload
 FOLD: Final = Histories.fold
 SHORT: Final = [f"evening {number}" for number in range(10)]
 LONG: Final = [f"evening {number}" for number in range(10, 200)]
-CRASHES: Final = 415
-AGAIN_EVERY, SERVE_EVERY = 30, 43
+CRASHES: Final = 410
+AGAIN_EVERY, SERVE_EVERY = 60, 60
 CONTROL_STEPS: Final = 12
 SEEDS: Final = [*SHORT, *(pytest.param(seed, marks=pytest.mark.long) for seed in LONG)]
 

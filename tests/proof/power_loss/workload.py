@@ -36,7 +36,7 @@ from tests.fakes.recording_journal import RecordingJournal
 from tests.fakes.sample_service import fixed_keyring
 from tests.proof.power_loss.recording import FILE, Recording, Told, recording
 
-STEPS: Final = 40
+STEPS: Final = 32
 _LABELS: Final = 24
 _ISSUED_NOT_ACTIVE: Final = 4
 _CALLERS: Final = 9
