@@ -76,9 +76,10 @@ class Neighbourhoods:
 
     def note_label(self, digits: str) -> None:
         """Remember the code of a label that is in the record; the oldest of some 20,000 goes."""
-        slots = _slots(digits)
-        if self._ring[self._places[0][slots[0]] - 1] == digits:
+        first = int(digits[: len(digits) // _BLOCKS] or "0") % _SLOTS
+        if self._ring[self._places[0][first] - 1] == digits:  # as of most that are sold just now
             return
+        slots = _slots(digits)
         self._ring[self._next] = digits
         for places, slot in zip(self._places, slots, strict=True):
             places[slot] = self._next + 1
