@@ -37,6 +37,7 @@ _KEPT_S: Final = 3600.0
 _FRESH_S: Final = 1800.0  # a part put that long ago is not put again
 _PARTS_KEPT_S: Final = _KEPT_S + _FRESH_S + 60.0  # so no part ends before the list that names it
 _CLAIM_S: Final = 5.0
+_SLOW_S: Final = 0.2  # a cache that took longer to say nothing is not asked twice while queries wait
 _LOOK_S: Final = 0.05
 _LOOKS: Final = 20
 _MOST_PARTS: Final = 4096
@@ -135,7 +136,10 @@ class CachedCatalogues:
             if edition is None:
                 self.tallies.from_store += 1
                 return await self._store.load()
-            found = await self._find(edition) or await self._find_or_claim(edition)
+            asked_s = monotonic()
+            found = await self._find(edition)
+            if found is None and monotonic() - asked_s < _SLOW_S:
+                found = await self._find_or_claim(edition)
             if found is None:
                 return await self._read(edition)
             self.tallies.from_cache += 1

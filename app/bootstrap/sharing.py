@@ -40,6 +40,7 @@ _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
 # what no query waits for as a rule, and large: on the connection of the limits it would look like a slow Redis
+_COPY_S: Final = 0.25  # a change of the catalogue is what queries wait for
 _BESIDE: Final = RedisPatience(answer_s=1.0, slow_s=1.0)
 
 
@@ -120,7 +121,7 @@ def _share_catalogues(beside: RedisConnection, ground: Ground) -> CatalogueStore
     editions, keys = ground.storage.editions(), ground.keys
     if editions is None:
         return ground.storage.catalogues
-    copies = RedisCache(beside, budget_s=_BESIDE.answer_s)
+    copies = RedisCache(beside, budget_s=_COPY_S)
     cached = CachedCatalogues(editions, copies, keys.sealing, digest_key=keys.throttle_key)
     ground.metrics.include(CatalogueCollector(cached.tallies))
     ground.parts.push_async_callback(cached.close)

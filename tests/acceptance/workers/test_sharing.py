@@ -157,8 +157,7 @@ async def recall_and_void(crew: Crew, stock: Stock, redis: RedisServer) -> None:
     )
     for words, outcomes in changes:
         if words[1] == "void":
-            loads = await until_scraped(crew.port, "yanzhen_catalogue_loads_total", least=1)
-            assert loads['{source="redis"}'] >= 1, "one read the store, the other what it put there"
+            await until_scraped(crew.port, 'yanzhen_catalogue_loads_total{source="redis"}', least=1)
             redis.kill()
         await asyncio.to_thread(stock.shell.run, *words)
         async with Crowd(crew.port, stock.take(40), 16, f"{words[1]}-{len(words)}") as crowd:
@@ -174,7 +173,9 @@ async def until_scraped(port: int, name: str, least: int = 0) -> dict[str, float
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 _, page = await client.get("/metrics")
-                found = dict(re.findall(rf"^{name}(\{{.*\}}) (\S+)$", page.decode(), re.MULTILINE))
+                found = dict(
+                    re.findall(rf"^{re.escape(name)}(\{{.*\}})? (\S+)$", page.decode(), re.MULTILINE)
+                )
                 numbers = {labels: float(number) for labels, number in found.items()}
                 if numbers and max(numbers.values()) >= least:
                     return numbers

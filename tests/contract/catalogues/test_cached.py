@@ -212,6 +212,16 @@ async def test_a_reader_that_died_is_waited_for_a_second_and_no_longer(
     assert process.tallies.from_store == 1
 
 
+async def test_a_cache_that_was_slow_to_say_nothing_is_not_asked_again(
+    store: EditionedMemory, cache: SeenCache, open_process: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.adapters.catalogues_cached._SLOW_S", 0.0)
+    process = open_process()
+    await cache.claim(f"{process._key(await named(store))}:read", ttl_s=60)
+    assert same((await settled_reader(process))._catalogue or catalogue_of(0), catalogue_of(5))
+    assert process.tallies.from_store == 1
+
+
 async def test_a_change_while_the_store_was_read_is_kept_under_its_own_edition(
     store: EditionedMemory, cache: SeenCache, open_process: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
