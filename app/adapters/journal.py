@@ -16,6 +16,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.label_values import OTHER, LabelValues
 from app.adapters.neighbourhoods import Closeness
 from app.adapters.wrong_codes import CloseOnset, UnknownCode, WrongCodeWatch
+from app.core.invariants import BREACH_EVENTS
 from app.core.model.code import Code
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
@@ -63,7 +64,8 @@ class Tallies:
     queue_rejects: Counter[str] = field(default_factory=Counter)
     answer_ms: dict[str, Histogram] = field(default_factory=dict)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, reason)
-    failures: Counter[str] = field(default_factory=Counter)
+    # an alarm that rings once must have been seen at zero before, or no rate of it ever rises
+    failures: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BREACH_EVENTS.values(), 0)))
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)  # (channel, event)
     commit_ms: Histogram = field(default_factory=lambda: Histogram(COMMIT_BUCKETS_MS))
     commit_drafts: Histogram = field(default_factory=lambda: Histogram(DRAFT_BUCKETS))
@@ -113,6 +115,8 @@ class ServiceJournal:
         self._channels = LabelValues(_MOST_CHANNELS)
         self._reasons = LabelValues(_MOST_REASONS)
         self._events = LabelValues(_MOST_EVENTS)
+        for event in self._tallies.failures:
+            self._events(event)
         self._message_events = LabelValues(_MOST_PAIRS)
 
     def answered(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.errors import CatalogueChanged, StoreUnavailable, YanzhenError
+from app.core.invariants import Guard
 from app.core.model.catalogue import Catalogue
 from app.core.model.code import PRESET_LENGTHS, Code, Entry
 from app.core.model.label import Label
@@ -74,6 +75,7 @@ class VerificationEngine:
         self._cache = cache
         self._clock = clock
         self._journal = journal
+        self._guard = Guard(store, journal)
         self._limits = limits or EngineLimits()
         self._catalogue = Catalogue(version=-1)
         self._pending: list[_Pending] = []
@@ -142,7 +144,8 @@ class VerificationEngine:
         key, alias = self._message_key(request), self._alias_key(request)
         if key is None:
             key, alias = alias, None
-        return await self._store.find_answer(key, alias) if key is not None else None
+        verdict = await self._store.find_answer(key, alias) if key is not None else None
+        return verdict if verdict is not None and self._guard.trusts(verdict) else None
 
     def message_key(self, channel: str, account: str, message_id: str) -> bytes:
         """Return the 16 bytes under which a message is known. Raises ``KeyMissing`` or ``KeyFileInvalid``."""
@@ -339,11 +342,13 @@ class VerificationEngine:
                     batch = await self._resolve_again(batch, catalogue)
                     if not batch:
                         return
+                drafts, begun = [item.draft for item in batch], self._guard.begin()
                 try:
-                    verdicts = await self._store.record([item.draft for item in batch], catalogue)
+                    verdicts = await self._store.record(drafts, catalogue)
                 except CatalogueChanged:
                     await self._refresh()
                 else:
+                    verdicts = await self._guard.admit(begun, drafts, verdicts, catalogue)
                     break
             else:
                 raise StoreUnavailable("The catalogue changed faster than a verification could be recorded.")

@@ -33,6 +33,13 @@ class SchemaOutdated(YanzhenError):
     code = "schema_outdated"
 
 
+class InvariantBroken(YanzhenError):
+    """The record contradicts what was told. Look at a backup with `yanzhen restore --verify-only`, and report it."""
+
+    code = "invariant_broken"
+    public_key = "unavailable"
+
+
 class WorkersFailed(YanzhenError):
     """No worker process could start. What the worker wrote says why: correct it and start again."""
 

@@ -40,6 +40,8 @@ SEEDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("app.core.ports", "app.core.rules"),
         ("app.core.ports", "app.core.engine"),
         ("app.core.rules", "app.core.engine"),
+        ("app.core.rules", "app.core.invariants"),
+        ("app.core.invariants", "app.core.engine"),
         ("app.core.unplaced", "app.core.model"),
     ),
     "core-pure": (

@@ -87,6 +87,10 @@ class MemoryStore:
             replace(_read(fact, reader_token), first=None, own_first_at=None) for fact in islice(own, limit)
         ]
 
+    async def start_over(self) -> None:
+        if self.down:
+            raise StoreUnavailable
+
     async def check(self) -> None:
         if self.down:
             raise StoreUnavailable

@@ -20,6 +20,7 @@ class VerificationStore(Protocol):
     - A draft whose ``message_key`` or ``alias_key`` is already recorded (or stands earlier in the batch) gets the
       stored verdict, equal in every field, and changes nothing but that both keys are known from then on. Keys live
       at least 7 days.
+    - A new verdict has the id of its fact, and is recorded at the ``received_at`` of its draft.
     - If the catalogue's version is not ``catalogue.version`` any more, nothing is recorded and ``CatalogueChanged``
       is raised: a recall or void holds from its commit.
     - A caller who cancels must not cancel a commit under way.
@@ -45,6 +46,13 @@ class VerificationStore(Protocol):
         """Return what this caller had verified on ``channel``, the newest first; ``wechat`` alone keeps such a list.
 
         A list leaves ``first`` and ``own_first_at`` out. It waits for no commit under way.
+        """
+        ...
+
+    async def start_over(self) -> None:
+        """Trust nothing in memory and no connection any more: the next call reads the record anew.
+
+        Called where a verdict contradicted an earlier one. Raises ``StoreUnavailable``.
         """
         ...
 

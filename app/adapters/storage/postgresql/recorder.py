@@ -57,6 +57,11 @@ class Recorder:
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     connection.terminate()
 
+    async def start_over(self) -> None:
+        """Leave the connection once what was asked on it is done; the next call makes another."""
+        async with self._one_at_a_time:
+            await self._leave()
+
     def drop(self) -> None:
         """End the connection at once, as the end of the process would."""
         self._closed = True

@@ -115,6 +115,10 @@ class PostgresqlVerifications:
         rows = await self._connections.rows("Looking a label up", sql, serial)
         return int(rows[0][0]) if rows else 0
 
+    async def start_over(self) -> None:
+        """Record on a new connection; see the port."""
+        await self._recorder.start_over()
+
     async def check(self) -> None:
         """Commit a row of no meaning on the connection that records; see the port."""
         await self._recorder.run(lambda connection: connection.execute(_READINESS))

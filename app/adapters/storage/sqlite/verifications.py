@@ -74,6 +74,10 @@ class SqliteVerifications:
         """Return how often a label was counted so far, 0 for none; records nothing."""
         return await self._writer.submit(lambda db, histories: _peek(db, histories, serial))
 
+    async def start_over(self) -> None:
+        """Forget the histories in memory; see the port."""
+        await self._writer.submit(lambda _db, histories: histories.reset())
+
     async def check(self) -> None:
         """Commit a row of no meaning; see the port."""
         await self._writer.submit(_write_readiness)
