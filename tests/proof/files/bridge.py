@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -102,7 +102,8 @@ class Connection:
     def close(self) -> None:
         """Close; what fails in copying the log back at the end is not told, as SQLite does not tell it."""
         self._open = False
-        self.apsw.close(force=True)
+        with suppress(apsw.Error):
+            self.apsw.close(force=True)
 
     def _run(self, sql: str, run: Callable[[apsw.Cursor], Any]) -> Cursor:
         word = sql.split(None, 1)[0].upper()

@@ -6,6 +6,7 @@ One process serves on it; the command line may issue, void, recall and verify on
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +97,18 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         require_current_schema(probe)
     finally:
         probe.close()
-    reads = await aiosqlite.Connection(lambda: open_connection(path), 64)
-    writes = await aiosqlite.Connection(lambda: open_connection(path), 64)
-    asks = await aiosqlite.Connection(lambda: open_connection(path), 64)
-    writer, reader = Writer(path, fold), Reader(asks)
-    commits = SharedCommits(writer)
+    async with AsyncExitStack() as opened:  # what is open is closed where the rest cannot be
+        connections = []
+        for _ in range(3):
+            connection = await aiosqlite.Connection(lambda: open_connection(path), 64)
+            opened.push_async_callback(connection.close)
+            connections.append(connection)
+        checkpointer = Checkpointer(path)
+        opened.callback(checkpointer.close)
+        writer = Writer(path, fold)
+        opened.pop_all()
+    reads, writes, asks = connections
+    reader, commits = Reader(asks), SharedCommits(writer)
     return SqliteStorage(
         verifications=SqliteVerifications(writer, reader),
         catalogues=SqliteCatalogues(reads),
@@ -111,6 +119,6 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
         _writer=writer,
         _commits=commits,
         _reader=reader,
-        _checkpointer=Checkpointer(path),
+        _checkpointer=checkpointer,
         _connections=(reads, writes, asks),
     )
