@@ -14,7 +14,7 @@ from app.adapters.cache.memory import MemoryCache
 from app.adapters.identities import KeyedIdentities
 from app.core.engine import VerificationEngine
 from app.core.errors import StoreUnavailable
-from app.core.model.verdict import Verdict
+from app.core.model.verdict import Outcome, Verdict
 from app.core.model.verification import VerificationRequest
 from app.core.ports.http_calls import HttpCalls
 from app.core.ports.throttle import Throttle
@@ -88,6 +88,7 @@ class WorldJournal:
     ) -> None:
         message = self._messages.get((request.channel, request.message_id or ""))
         self._world.counts["answers"] += 1
+        self._world.counts["throttled"] += verdict.outcome is Outcome.THROTTLED
         if message is None:
             self._world.breach(f"an answer to nobody's message {request.message_id}")
             return

@@ -159,7 +159,7 @@ class Play:
                     machine.lead()
             elif up and not any(machine.leads for machine in up):
                 self.world.chance.choice(up).lead()
-            await asyncio.sleep(self.world.chance.uniform(0.5, 4.0))
+            await asyncio.sleep(self.world.chance.uniform(1.0, 5.0))
 
     async def _trouble(self, machine: Machine) -> None:
         """Let one machine crash and stop, at drawn moments, and start again."""
@@ -174,7 +174,7 @@ class Play:
             else:
                 world.counts["stops"] += 1
                 if chance.random() < 0.3:
-                    world.loop.later(chance.uniform(0.0, 5.0), machine.crash)
+                    world.loop.later(chance.uniform(0.0, 5.0), self._crash_in_trouble, machine)
                 await machine.stop()
             await asyncio.sleep(chance.uniform(0.1, 6.0))
             await machine.start()
@@ -182,6 +182,10 @@ class Play:
             await asyncio.sleep(_PAUSE_S)
             if not machine.up:
                 await machine.start()
+
+    def _crash_in_trouble(self, machine: Machine) -> None:
+        if self.world.troubled:
+            machine.crash()
 
     # -- deliveries ------------------------------------------------------------------------------------------
 

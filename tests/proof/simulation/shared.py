@@ -5,10 +5,11 @@ The record is in memory here, by the doubles that pass the same contract suites 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, with_vouchers
@@ -28,8 +29,10 @@ from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_store import MemoryStore
 from tests.proof.simulation.world import DELIVERY, SkewedClock, Wire, World, run_now
 
+T = TypeVar("T")
+
 FIRST_SERIAL = 20 * 10**15
-_TIGHT = {"phone": Limit(queries=3, window_s=40, wrong=2, wrong_window_s=60)}
+_TIGHT = {"phone": Limit(queries=2, window_s=20, wrong=1, wrong_window_s=30)}
 _TIGHT |= dict.fromkeys(("web", "wechat"), _TIGHT["phone"])
 _TIGHT["address"] = DEFAULT_LIMITS["address"]
 
@@ -353,8 +356,8 @@ class RemoteThrottle:
         await _soon(self._world, lambda: run_now(self._throttle.note_wrong(subjects)))
 
 
-async def _soon(world: World, apply: Callable[[], object]) -> object:
-    future = world.loop.create_future()
+async def _soon(world: World, apply: Callable[[], T]) -> T:
+    future: asyncio.Future[T] = world.loop.create_future()
 
     def run() -> None:
         result = apply()

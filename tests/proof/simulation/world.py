@@ -72,7 +72,7 @@ class Weather:
             stops=chance.choice((0, 0, 0, 1, 2)),
             skew_s=chance.choice((0.0, 0.0, 2.0)),
             everybody_delivers=chance.random() < 0.2,
-            tight_limits=chance.random() < 0.2,
+            tight_limits=chance.random() < 0.3,
         )
 
 
@@ -207,7 +207,7 @@ def _settle(future: asyncio.Future[Any], result: object, error: Exception | None
         return
     future.set_exception(error)
     # whoever asked may have given up, or crashed, before it could look
-    future._log_traceback = False  # type: ignore[attr-defined]
+    future._log_traceback = False
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
