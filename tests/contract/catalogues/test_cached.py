@@ -41,8 +41,10 @@ def store() -> EditionedMemory:
 async def open_process(store: EditionedMemory, cache: SeenCache) -> AsyncIterator[Open]:
     async with AsyncExitStack() as open_ones:
 
-        def open_one(key: bytes = KEY, on: MemoryCache = cache) -> CachedCatalogues:
-            process = CachedCatalogues(store, on, AesGcmSealing({1: key}), digest_key=KEY, per_part=32)
+        def open_one(
+            key: bytes = KEY, on: MemoryCache = cache, sealing: type[AesGcmSealing] = AesGcmSealing
+        ) -> CachedCatalogues:
+            process = CachedCatalogues(store, on, sealing({1: key}), digest_key=KEY, per_part=32)
             open_ones.push_async_callback(process.close)
             return process
 
@@ -180,6 +182,33 @@ async def test_values_moved_to_other_places_lift_no_recall(
         for part in parts:
             await cache.put(key, old[part], ttl_s=60)
             assert same(await open_process().load(), catalogue_of(6, recalled=40))
+
+
+class PlacelessSealing(AesGcmSealing):
+    """A planted fault: what is sealed opens in any place."""
+
+    def seal(self, plain: bytes, *, about: bytes) -> bytes:
+        return super().seal(plain, about=b"")
+
+    def open(self, sealed: bytes, *, about: bytes) -> bytes | None:
+        return super().open(sealed, about=b"")
+
+
+async def test_a_seal_without_a_place_would_let_a_recall_be_lifted(
+    store: EditionedMemory, cache: SeenCache, open_process: Open
+) -> None:
+    await settled(open_process(sealing=PlacelessSealing))
+    old = cache.values()
+    store.become(catalogue_of(6, recalled=40))
+    await settled(open_process(sealing=PlacelessSealing))
+    new_key = open_process()._key(await named(store))
+    [changed] = [key for key in cache.values() if key not in old and key != new_key]
+    lifted = []
+    for part in old.values():
+        await cache.put(changed, part, ttl_s=60)
+        found = await open_process(sealing=PlacelessSealing).load()
+        lifted.append(len(found.batches) == 70 and not any(batch.recalled for batch in found.batches))
+    assert sum(lifted) == 1, "the test above is worth something"
 
 
 async def test_another_key_file_reads_and_is_read_nowhere(
