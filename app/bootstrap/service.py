@@ -332,8 +332,18 @@ def serve(
                 post.say_ready()
             await stop.wait()
 
+    _leave_no_core()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
+
+
+def _leave_no_core() -> None:
+    """Keep the kernel from writing memory to a file where the process dies: numbers of those who ask stand in it."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
