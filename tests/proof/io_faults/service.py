@@ -49,7 +49,7 @@ class Service:
     fold: FoldLimits
     asked: list[tuple[VerificationRequest, Verdict]] = field(default_factory=list)
     journal: RecordingJournal = field(default_factory=RecordingJournal)
-    _clock: FakeClock = field(default_factory=FakeClock)
+    clock: FakeClock = field(default_factory=FakeClock)
     _storage: SqliteStorage | None = None
     _engine: VerificationEngine | None = None
 
@@ -70,8 +70,8 @@ class Service:
             recogniser=CodebookRecogniser(lambda: KEYRING),
             store=self._storage.verifications,
             catalogues=self._storage.catalogues,
-            cache=MemoryCache(self._clock),
-            clock=self._clock,
+            cache=MemoryCache(self.clock),
+            clock=self.clock,
             journal=self.journal,
         )
         try:
