@@ -117,7 +117,7 @@ class VerificationEngine:
             raise RuntimeError("start the engine before asking it")
         catalogue = self._catalogue
         recognition, label = self._look(request, request.code, catalogue)
-        if not hides(label) and type(recognition) is Recognised:
+        if label is not None and not hides(label) and type(recognition) is Recognised:
             resolved: Draft | Verdict = self._draft(request, label)
         else:
             try:
@@ -193,7 +193,7 @@ class VerificationEngine:
         for code in (request.code, *request.other_readings):
             recognition, label = self._look(request, code, catalogue)
             hidden, known = hides(label), type(recognition) is Recognised
-            if known and not hidden:
+            if known and not hidden and label is not None:
                 return self._draft(request, label)
             if isinstance(recognition, KeysMissing):
                 keys_missing = True
@@ -204,7 +204,7 @@ class VerificationEngine:
                 serial = await self._catalogues.find_imported(self._recogniser.code_digest(code))
                 if serial is not None and not known:
                     label, known = self._label(request, catalogue, serial), True
-                    if not hides(label):
+                    if label is not None and not hides(label):
                         return self._draft(request, label)
             if known and code is request.code:
                 withheld = label
@@ -225,17 +225,17 @@ class VerificationEngine:
 
     def _label(self, request: VerificationRequest, catalogue: Catalogue, serial: int | None) -> Label | None:
         """Return the label of ``serial`` within the scope, None for none; without a serial the stand-in."""
-        stand_in = catalogue.stand_in
+        stand_in = catalogue.stand_in if serial is None else None
         if serial is None:
             if stand_in is None:
                 return None
             serial = stand_in.first_serial
-        else:
-            stand_in = None
         batch = catalogue.batch_of(serial)
-        if batch is None or (request.scope is not None and batch.product.brand.id not in request.scope):
+        if batch is None:
             return None
-        return catalogue.label(serial, stand_in or batch)
+        label = catalogue.label(serial, stand_in or batch)
+        foreign = request.scope is not None and batch.product.brand.id not in request.scope
+        return None if foreign and stand_in is None else label
 
     def _resolve_unrecognised(
         self, request: VerificationRequest, catalogue: Catalogue, *, sound: bool, withheld: Label | None

@@ -10,7 +10,7 @@ import pytest
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.catalogue import Catalogue
 from app.core.model.code import Code, Entry
-from app.core.model.label import Disclosure, Product
+from app.core.model.label import BrandId, Disclosure, Product
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.model.verification import VerificationRequest
 from app.issuing.keyed_digest import KeyedDigest
@@ -68,12 +68,15 @@ async def test_a_slip_does_not_betray_a_hidden_label(service: SampleService, bat
     assert (await ask(service, _mistyped(service.code()))).slip_positions == (7,)
 
 
-async def ask_readings(service: SampleService, *readings: str) -> Verdict:
+async def ask_readings(
+    service: SampleService, *readings: str, scope: frozenset[BrandId] | None = None
+) -> Verdict:
     code, *others = (Code.parse(digits) for digits in readings)
     return await service.engine.verify(
         VerificationRequest(
             code=code,
             other_readings=tuple(others),
+            scope=scope,
             caller=Caller(kind=CallerKind.WEB),
             channel="sms",
             received_at=service.clock.now(),
@@ -92,6 +95,17 @@ async def test_a_hidden_label_among_several_readings_is_like_an_unknown_code(
     for number, first in enumerate((hidden, unknown)):
         told = await ask_readings(service, first, service.code("active", number))
         assert (told.outcome, told.ordinal) == (Outcome.FIRST, 1)
+
+
+async def test_a_label_of_another_brand_among_several_readings_is_like_an_unknown_code(
+    service: SampleService,
+) -> None:
+    elsewhere = frozenset({BrandId(99)})
+    slip = _mistyped(service.unknown_code())
+    for code in (service.code(), service.unknown_code()):
+        assert (await ask_readings(service, slip, code, scope=elsewhere)).outcome is Outcome.MISTYPED
+        assert (await ask_readings(service, code, scope=elsewhere)).outcome is Outcome.NOT_FOUND
+        assert service.store.facts[-1].verification.serial is None
 
 
 @pytest.mark.parametrize("batch", HIDDEN)
