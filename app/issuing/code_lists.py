@@ -85,7 +85,8 @@ def read_code_list(path: Path) -> Iterator[ListedCode]:
     column = 0
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(file)
+            # strict: digits behind a closing quotation mark would join those before it, a cut file would look whole
+            reader = csv.reader(file, strict=True)
             first = True
             for row in reader:
                 if not row:

@@ -21,6 +21,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from app.core.errors import SettingsInvalid
@@ -211,6 +212,14 @@ def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | N
     try:
         arguments: dict[str, Any] = {"__file__": file, **(flags or {})}
         return Settings(**arguments)
+    except (
+        SettingsError
+    ) as error:  # a section in one variable that is no JSON; the library's cause would quote it
+        section = (re.findall('field "([a-z_]+)"', str(error)) or ["settings"])[0]
+        raise SettingsInvalid(
+            f"A setting is wrong; correct and start again:\n  {section}: {PREFIX}{section.upper()} is not the JSON "
+            f"of a section; set its members by themselves, as {PREFIX}{section.upper()}{_NESTED}..."
+        ) from None
     except ValidationError as error:
         problems = [p for p in error.errors(include_input=False) if p["type"] != "default_factory_not_called"]
         lines = [

@@ -44,7 +44,10 @@ def read_duration_ms(path: Path) -> int:
 def read_samples(path: Path) -> array[int]:
     """Return the samples, 16 bit. Raises ``NotTelephoneSound`` and ``OSError``."""
     with _open(path) as file:
-        samples = array("h", file.readframes(file.getnframes()))
+        frames = file.readframes(file.getnframes())
+    if len(frames) != file.getnframes() * 2:
+        raise NotTelephoneSound("it is cut short")
+    samples = array("h", frames)
     if struct.pack("=h", 1) != struct.pack("<h", 1):
         samples.byteswap()
     return samples
@@ -88,7 +91,7 @@ def wav(samples: array[int]) -> bytes:
 def _open(path: Path) -> wave.Wave_read:
     try:
         file = wave.open(str(path), "rb")  # noqa: SIM115 - given to the caller, who closes it
-    except (wave.Error, EOFError, struct.error) as error:
+    except (wave.Error, EOFError, RuntimeError, ValueError, struct.error) as error:  # by the header's sizes
         raise NotTelephoneSound(f"it is no WAV file of PCM samples ({error})") from None
     rate, channels, bits = file.getframerate(), file.getnchannels(), file.getsampwidth() * 8
     frames = file.getnframes()

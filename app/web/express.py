@@ -21,7 +21,10 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 # Every header line of a head that needs no interpretation; a bare CR or LF, a control character or a folded
 # line matches nothing.
 _HEADER: Final = re.compile(r"([A-Za-z0-9-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?[ \t]*")
-_NEVER: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer", "content-encoding"})
+# the last is refused by aiohttp itself, as of a protocol that came before WebSocket
+_NEVER: Final = frozenset(
+    {"transfer-encoding", "expect", "upgrade", "te", "trailer", "content-encoding", "sec-websocket-key1"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -296,7 +296,9 @@ class WebServer:
 
 
 def _protocol_log() -> logging.Logger:
-    """Return the log of aiohttp's protocol without what strangers send: it quotes malformed requests in full."""
+    """Return the log of aiohttp's protocol without what strangers send, as it quotes malformed requests in full, and
+    without those who left in the middle of a body: each would be a traceback.
+    """
     log = logging.getLogger("app.web.protocol")
     if not log.filters:
         log.addFilter(_not_the_strangers)
@@ -305,4 +307,4 @@ def _protocol_log() -> logging.Logger:
 
 def _not_the_strangers(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
+    return not isinstance(error, HttpProcessingError | ConnectionError)

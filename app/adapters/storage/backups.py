@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,10 @@ _MANIFEST: Final = "manifest.json"
 _MOST_MANIFEST_BYTES: Final = 1 << 20
 _DIGEST_CHARS: Final = 64
 _CHUNK_BYTES: Final = 1 << 20
+# what zipfile raises for offsets, names, dates, sizes and methods that cannot be, and for an encrypted entry
+_NOT_SUCH_AN_ARCHIVE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +202,7 @@ def unseal(path: Path, folder: Path) -> Manifest:
             with zipfile.ZipFile(file) as archive:
                 manifest = _manifest_of(archive, path)
                 _lay_out(archive, folder)
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+        except _NOT_SUCH_AN_ARCHIVE as error:
             raise _damaged(path, "it is not such an archive") from error
     return manifest
 

@@ -69,6 +69,7 @@ def test_a_plain_post_is_taken() -> None:
         POST.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"),
         POST.replace(b"Host: x", b"Host: x\r\nUpgrade: websocket"),
         POST.replace(b"Host: x", b"Host: x\r\nConnection: close"),
+        POST.replace(b"Host: x", b"Host: x\r\nSec-WebSocket-Key1: x"),
         POST.replace(b"Host: x", b"Host: x\r\n folded: yes"),
         POST.replace(b"Host: x", b"Host: x\nSmuggled: yes"),
         POST.replace(b"Host: x", b"Host: x\rSmuggled: yes"),
