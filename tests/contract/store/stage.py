@@ -73,7 +73,7 @@ class Asking:
         catalogue: Catalogue | None = None,
     ) -> Draft:
         catalogue = catalogue or await self.stage.catalogues.load()
-        label = None
+        label, hidden = None, catalogue.stand_in
         if offset is not None:
             code_batch = catalogue.batches[batch]
             label = catalogue.label(code_batch.first_serial + offset, code_batch)
@@ -87,6 +87,7 @@ class Asking:
             received_at=self.at,
             message_key=message,
             alias_key=alias,
+            stand_in=catalogue.label(hidden.first_serial, hidden) if label is None and hidden else None,
         )
 
     async def ask(

@@ -267,6 +267,11 @@ class VerificationStoreContract:
         self, stage: Stage, asking: Asking, offset: int
     ) -> None:
         unknown = await asking.ask(None, batch=MINIMAL)
+        assert unknown.verification_id is not None
+        nothing = await stage.store.find_record(unknown.verification_id, None, await stage.catalogues.load())
+        assert nothing is not None  # weighed with a stand-in, and recorded without
+        assert (nothing.verification.outcome, nothing.verification.serial) == (Outcome.NOT_FOUND, None)
+        assert (nothing.verification.policy, nothing.verification.code_digest is None) == (0, False)
         told = await asking.ask(offset, batch=MINIMAL, token=KNOWN)
         assert (
             replace(told, recorded_at=unknown.recorded_at, verification_id=unknown.verification_id) == unknown
