@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import shutil
@@ -26,6 +27,8 @@ _SETTINGS = {
     "deadlock_timeout": "200ms",
     "log_min_messages": "fatal",
 }
+
+_MADE: list[Path] = []
 
 
 def binaries() -> Path:
@@ -88,15 +91,23 @@ class PostgresServer:
         return f"postgresql:///{database}?host={self.folder}&port={self.port}&user={OWNER}"
 
     def _initialise(self) -> None:
-        secret = self.folder / "password"
-        secret.write_text(PASSWORD)
-        self._own(secret)
-        self._run(
-            "initdb",
-            *("-D", str(self.data), "-U", OWNER, "-E", "UTF8", "--no-locale", "--no-sync"),
-            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}"),
-        )
-        secret.unlink()
+        """Copy a data directory that was made once for this process: that takes a tenth of the time."""
+        if not _MADE:
+            made = Path(tempfile.mkdtemp(prefix="yz-pg-new-"))
+            made.chmod(0o755)
+            self._own(made)
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            secret = made / "password"
+            secret.write_text(PASSWORD)
+            self._own(secret)
+            self._run(
+                "initdb",
+                *("-D", str(made / "data"), "-U", OWNER, "-E", "UTF8", "--no-locale", "--no-sync"),
+                *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}"),
+            )
+            secret.unlink()
+            _MADE.append(made / "data")
+        subprocess.run(["cp", "-R", _MADE[0], self.data], check=True, user=self._user, cwd=self.folder)
 
     def _wait_until_ready(self) -> None:
         """A file of a server that was killed may be left, with another process in it."""

@@ -48,7 +48,7 @@ async def _lose_the_primary(
         town.create_task(crowd.come())
         await crowd.hear(answers)
         await asyncio.to_thread(lose, pair.primary)
-        await crowd.be_put_off(20)
+        await crowd.be_put_off(10)
         await asyncio.to_thread(pair.standby.promote)
         promoted_ns = time.monotonic_ns()
         await crowd.hear(answers)
@@ -61,7 +61,7 @@ async def _lose_the_primary(
 def test_a_lost_primary_loses_nothing(
     machines: Fleet, pair: PostgresPair, lose: Callable[[PostgresServer], None], budget: Budget
 ) -> None:
-    answers = 300 if budget == "short" else 5000
+    answers = 120 if budget == "short" else 5000
     crowd = Crowd(fleet=machines, few=FEW, dice=random.Random(20261121))
     promoted_ns = asyncio.run(_lose_the_primary(crowd, pair, lose, answers))
     machines.stop()

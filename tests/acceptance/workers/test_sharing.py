@@ -1,4 +1,4 @@
-"""Workers with a Redis share their limits; one of them leads, and somebody does while Redis is away."""
+"""Workers with a Redis share their limits; one leads, somebody does while Redis is away, and all stop in order."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from app.cli.exits import Exit
 from app.core.model.check_digits import check_digits_for
 from tests.acceptance.workers.conftest import Stock
 from tests.acceptance.workers.crew import PATIENCE_S, Crew
-from tests.acceptance.workers.crowd import Answer, Client, Crowd
+from tests.acceptance.workers.crowd import Answer, Client, Crowd, prove_one_history
 from tests.fakes.redis_server import RedisServer
 
 pytestmark = pytest.mark.xdist_group("workers")
@@ -107,7 +107,25 @@ async def test_limits_hold_over_all_workers_and_one_leads(stock: Stock, redis: R
         assert crew.stop() == 0
 
 
-async def test_a_dead_leader_is_followed_although_redis_is_away(own_stock: Stock, redis: RedisServer) -> None:
+async def _stop_under_load(crew: Crew, codes: list[str]) -> float:
+    """Return the seconds that it took; every answer is a verdict, and every connection was ended in good order."""
+    idle = Client(crew.port)
+    assert (await idle.get("/livez"))[0] == 200
+    async with Crowd(crew.port, codes, 16, "stop", ends=True) as crowd:
+        await crowd.until_answered(200)
+        began = time.monotonic()
+        crew.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(crew.process.wait, 60) == 0
+        took = time.monotonic() - began
+    idle.close()
+    assert crowd.lost == 0
+    prove_one_history(crowd.answers)
+    return took
+
+
+async def test_a_dead_leader_is_followed_although_redis_is_away_and_a_stop_under_load_drains(
+    own_stock: Stock, redis: RedisServer
+) -> None:
     crew = Crew(own_stock.shell.folder, own_stock.shell.url, YANZHEN_REDIS_URL=redis.url)
     try:
         await asyncio.to_thread(crew.until_seen, "worker_ready", 2)
@@ -117,8 +135,12 @@ async def test_a_dead_leader_is_followed_although_redis_is_away(own_stock: Stock
         os.kill(worker_on(leader, pids), signal.SIGKILL)
         [successor] = await leaders(own_stock.shell.url, lambda ports: ports not in ([], [leader]))
         assert successor != leader
+        await asyncio.to_thread(crew.until_seen, "worker_ready", 3)
+        assert await _stop_under_load(crew, own_stock.take(40)) < 10
     finally:
         assert crew.stop() == 0
+    assert not crew.seen("worker_killed")
+    assert len(crew.seen("stopped")) == 2
     assert await leaders(own_stock.shell.url, lambda ports: not ports) == []
 
 

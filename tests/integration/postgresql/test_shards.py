@@ -144,6 +144,13 @@ async def test_a_code_of_no_label_touches_one_part_of_facts(
     assert told == {"message": 1, "verification": 1, "caller": 1, "label_history": 0, "label_caller": 0}
 
 
+async def test_a_query_of_nobody_known_touches_its_label_and_its_fact(
+    connection: Any, stage: PostgresqlStage, asking: Asking
+) -> None:
+    told = await recording(connection, stage, [await asking.draft(1)])
+    assert told == {"label_history": 1, "verification": 1, "label_caller": 0, "message": 0, "caller": 0}
+
+
 async def test_a_statement_that_asks_every_part_is_seen(
     connection: Any, stage: PostgresqlStage, asking: Asking
 ) -> None:
