@@ -62,6 +62,11 @@ class NeverEnds(AssertionError):
     """The schedule stands still, or goes on for ever."""
 
 
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """One schedule. ``complaints`` are what asyncio would have logged, of living machines."""
 
@@ -84,6 +89,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def later(self, seconds: float, call: Callable[..., object], *args: object) -> None:
         """Call it after ``seconds`` as something outside every machine: no crash undoes it."""
         self.call_at(self._now + seconds, call, *args, context=self._outside)
+
+    async def pause(self, seconds: float) -> None:
+        """Let so much of the made-up time pass, for which nobody waits in earnest."""
+        future = self.create_future()
+        self.call_later(seconds, _wake, future)
+        await future
 
     # -- what asyncio asks of a loop -------------------------------------------------------------------------
 

@@ -251,7 +251,7 @@ class Machine:
             with suppress(StoreUnavailable):
                 await parts.engine.start()
                 return
-            await asyncio.sleep(0.2)
+            await self._site.world.pause(0.2)
 
     async def _serve(
         self,

@@ -4,7 +4,6 @@ lose answers, take pushes without saying so, and report deliveries when they ple
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
@@ -317,11 +316,12 @@ class ProviderCalls:
     async def _answer(
         self, answer: HttpAnswer | NotCalled | Unanswered, deadline_s: float
     ) -> HttpAnswer | NotCalled | Unanswered:
-        seconds = self._world.wire_s() * 2 + 0.01
+        world = self._world
+        seconds = world.wire_s() * 2 + 0.01
         if isinstance(answer, Unanswered) or seconds > deadline_s:
-            await asyncio.sleep(deadline_s)
+            await world.pause(deadline_s)
             return Unanswered(why="no_answer")
-        await asyncio.sleep(seconds)
+        await world.pause(seconds)
         return answer
 
 
@@ -369,12 +369,12 @@ class TwilioOutgoing:
             world.loop.later(seconds, take, world, int(text.reply_id), text.text, True)
             world.on_report(int(text.reply_id), sid)
         if fate is None:
-            await asyncio.sleep(2 * seconds)
+            await world.pause(2 * seconds)
             return Accepted(provider_id=sid)
         if fate.taken is None:
-            await asyncio.sleep(seconds)
+            await world.pause(seconds)
             return Deferred(why="busy")
-        await asyncio.sleep(10.0)
+        await world.pause(10.0)
         return Unknown(why="lost")
 
     async def find_sent(
@@ -385,7 +385,7 @@ class TwilioOutgoing:
         known_ids: Callable[[Collection[str]], Awaitable[frozenset[str]]],
     ) -> Accepted | NotSent | Unknown:
         world = self._world
-        await asyncio.sleep(world.wire_s() + 0.01)
+        await world.pause(world.wire_s() + 0.01)
         if world.happens(world.weather.push_refused):
             return Unknown(why="list_failed", ask_again=True)
         earliest = (since - timedelta(seconds=60) - BORN).total_seconds() + 1000.0

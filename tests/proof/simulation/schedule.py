@@ -143,7 +143,7 @@ class Play:
         await asyncio.gather(*bringing, *chaos)
         await self._wait_until_nothing_is_owed()
         await asyncio.gather(*self.reporting)
-        await asyncio.sleep(_PAUSE_S)  # what is on its way arrives
+        await self.world.pause(_PAUSE_S)  # what is on its way arrives
         electing.cancel()
         await asyncio.wait((electing,))
         await asyncio.gather(*(machine.stop() for machine in self.machines))
@@ -159,7 +159,7 @@ class Play:
                     machine.lead()
             elif up and not any(machine.leads for machine in up):
                 self.world.chance.choice(up).lead()
-            await asyncio.sleep(self.world.chance.uniform(1.0, 5.0))
+            await self.world.pause(self.world.chance.uniform(1.0, 5.0))
 
     async def _trouble(self, machine: Machine) -> None:
         """Let one machine crash and stop, at drawn moments, and start again."""
@@ -168,7 +168,7 @@ class Play:
         blows = [True] * _share(chance.random(), weather.crashes, many)
         blows += [False] * _share(chance.random(), weather.stops, many)
         for crash in sorted(blows, key=lambda _: chance.random()):
-            await asyncio.sleep(chance.uniform(0.0, weather.trouble_s / len(blows)))
+            await self.world.pause(chance.uniform(0.0, weather.trouble_s / len(blows)))
             if crash:
                 machine.crash()
             else:
@@ -176,10 +176,10 @@ class Play:
                 if chance.random() < 0.3:
                     world.loop.later(chance.uniform(0.0, 5.0), self._crash_in_trouble, machine)
                 await machine.stop()
-            await asyncio.sleep(chance.uniform(0.1, 6.0))
+            await self.world.pause(chance.uniform(0.1, 6.0))
             await machine.start()
         while world.troubled or not machine.up:
-            await asyncio.sleep(_PAUSE_S)
+            await self.world.pause(_PAUSE_S)
             if not machine.up:
                 await machine.start()
 
@@ -192,7 +192,7 @@ class Play:
     async def _bring(self, message: Message, provider: Provider) -> None:
         """Bring a message until it is accepted, and again when nobody needs it."""
         world, chance, weather = self.world, self.world.chance, self.world.weather
-        await asyncio.sleep(message.sent_s - world.now_s)
+        await self.world.pause(message.sent_s - world.now_s)
         also: list[asyncio.Task[None]] = []
         for number in range(provider.tries):
             if number == 0 and world.happens(weather.doubled):
@@ -201,17 +201,17 @@ class Play:
             if response is not None and provider.accepts(response):
                 message.accepted_s = world.now_s
                 break
-            await asyncio.sleep(0.0 if provider.tries == 3 else chance.uniform(0.1, 1.0 + number))
+            await self.world.pause(0.0 if provider.tries == 3 else chance.uniform(0.1, 1.0 + number))
         else:
             message.gone = True
         if world.happens(weather.again):
-            await asyncio.sleep(chance.random() ** 2 * 40.0)
+            await self.world.pause(chance.random() ** 2 * 40.0)
             await self._deliver(message, provider, listens=False)
         if also:
             await asyncio.wait(also)
 
     async def _bring_beside(self, message: Message, provider: Provider) -> None:
-        await asyncio.sleep(self.world.chance.random() ** 3)
+        await self.world.pause(self.world.chance.random() ** 3)
         await self._deliver(message, provider, listens=False)
 
     async def _deliver(
@@ -322,7 +322,7 @@ class Play:
         chance = self.world.chance
         message = self.by_reply[reply]
         for state in ("sent", "delivered"):
-            await asyncio.sleep(chance.random() ** 2 * 40.0)
+            await self.world.pause(chance.random() ** 2 * 40.0)
             delivery = Delivery(message=message, number=-1, sent_s=self.world.now_s)
             build = partial(delivery_report, reply, sid, state)
             await self._exchange(delivery, _provider("twilio"), build, lambda _: None)
@@ -334,7 +334,7 @@ class Play:
             if world.now_s > give_up_at:
                 world.breach(f"{self.books.owed()} replies were still owed after {_OWED_WITHIN_S:.0f} s")
                 return
-            await asyncio.sleep(_PAUSE_S)
+            await self.world.pause(_PAUSE_S)
 
 
 def _provider(channel: str) -> Provider:

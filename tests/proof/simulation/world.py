@@ -131,6 +131,10 @@ class World:
             f"{at - START_S:9.3f} {what:<16} {' '.join(map(str, facts))}" for at, what, facts in self._events
         ]
 
+    async def pause(self, seconds: float) -> None:
+        """Let so much time pass."""
+        await self.loop.pause(max(seconds, 0.0))
+
     def outside(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start something that is no machine's."""
         return self.loop.create_task(coroutine, context=self.loop._outside.copy())
