@@ -230,6 +230,18 @@ async def test_a_server_that_may_lose_commits_is_refused(server: PostgresServer,
         await open_postgresql(server.url(name))
 
 
+async def test_a_server_that_never_syncs_is_refused() -> None:
+    server = PostgresServer({"fsync": "off"})
+    try:
+        server.start()
+        with pytest.raises(SettingsInvalid, match=r"fsync = off .* Set it to on in postgresql.conf"):
+            await open_postgresql(server.url())
+        with pytest.raises(SettingsInvalid, match="fsync = off"):
+            await upgrade_postgresql(server.url())
+    finally:
+        server.remove()
+
+
 async def test_a_server_that_takes_no_writes_is_unavailable(server: PostgresServer) -> None:
     name = await create(server)
     operator: Any = await asyncpg.connect(server.socket_url())

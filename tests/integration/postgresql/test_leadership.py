@@ -19,6 +19,7 @@ from app.adapters.storage.postgresql.succession import Succession
 from app.core.ports.clock import Clock
 from tests.contract.leadership.suite import LeadershipContract
 from tests.fakes.clock import FakeClock
+from tests.fakes.postgres_pair import PostgresPair, freeze
 from tests.fakes.postgres_server import PostgresServer
 from tests.integration.postgresql.idling import IdlingClock
 from tests.integration.postgresql.prepared import Prepared
@@ -175,3 +176,37 @@ async def test_its_sessions_end_with_a_lease(plain: Prepared, operator: Any) -> 
     await leadership.close()
     with pytest.raises(ValueError, match="above 0"):
         PostgresqlLeadership(leadership._succession, FakeClock(), lease_s=0)
+
+
+async def ask_on(leadership: PostgresqlLeadership) -> None:
+    while True:
+        await leadership.hold("listener")
+
+
+async def test_a_silent_primary_is_followed_and_nobody_leads_beside_another_longer_than_a_lease() -> None:
+    """Its session says nothing any more, and the standby that takes its place knows none of its locks."""
+    lease_s, pair, clock = 3.0, PostgresPair(), SystemClock()
+    try:
+        await pair.start()
+        members = [await member(pair.url(), clock, lease_s=lease_s) for _ in range(2)]
+        assert [await one.hold("listener") for one in members] == [True, False]
+        freeze(pair.primary)
+        asking = [asyncio.create_task(ask_on(one)) for one in members]
+        promoting = asyncio.create_task(asyncio.to_thread(pair.standby.promote))
+        together_s = alone_s = 0.0
+        before_s = clock.monotonic_s()
+        async with asyncio.timeout(60):
+            while alone_s < 2 * lease_s:
+                await asyncio.wait(asking, timeout=0.02)
+                now_s, leading = clock.monotonic_s(), sum(one.leads("listener") for one in members)
+                together_s += (now_s - before_s) * (leading == 2)
+                alone_s = alone_s + now_s - before_s if promoting.done() and leading == 1 else 0.0
+                before_s = now_s
+        assert together_s <= lease_s
+        for one in asking:
+            one.cancel()
+        await asyncio.wait((*asking, promoting))
+        for leadership in members:
+            await leadership.close()
+    finally:
+        pair.remove()
