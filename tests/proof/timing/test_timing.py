@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import uvloop
 
@@ -23,11 +24,12 @@ from app.core.ports.labels import Recogniser, Recognition
 from tests.conftest import Budget
 from tests.proof.harness import Prove
 from tests.proof.timing.measuring import Load, measure
-from tests.proof.timing.questions import QUESTIONS
+from tests.proof.timing.questions import QUESTIONS, by_api
 from tests.proof.timing.site import CLASSES, VOIDED, Service, Site, open_service, prepare
-from tests.proof.timing.welch import LIMIT, largest_t
+from tests.proof.timing.welch import LIMIT, Samples, largest_t
 
 _PLANTED_NS = 10_000  # at each of the two looks at a code: 20 us an answer
+_TURNS = 7
 _MEMORY = Path("/dev/shm")
 
 
@@ -119,16 +121,28 @@ class PlantedRecogniser:
         return getattr(self._recogniser, name)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_more_look_up_for_one_class_is_caught(site: Site, prove: Prove) -> None:
     async def run() -> str:
+        """Measure until it is told, with at most as many answers as the real load has."""
         async with open_service(site) as service:
             engine = service.engine
             planted = PlantedRecogniser(engine._recogniser, frozenset(site.codes[VOIDED]))
             engine._recogniser = planted  # type: ignore[assignment]
-            return await Laboratory(service).tells(
-                Load(channel="api", together=1, count=2_000, codes=site.codes)
-            )
+            load = Load(channel="api", together=1, count=1_000, codes=site.codes)
+            pooled: list[Samples] = []
+            for turn in range(_TURNS):
+                taken = await measure(service, load, by_api, random.Random(turn), turn * 10**7)
+                pooled = [
+                    {name: np.concatenate((had[name], new[name])) for name in CLASSES}
+                    for had, new in zip(
+                        pooled or [dict.fromkeys(CLASSES, np.empty(0))] * 2, taken, strict=True
+                    )
+                ]
+                t, what = max(largest_t(samples) for samples in pooled)
+                if t > LIMIT:
+                    return what
+            return ""
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         told = runner.run(run())
