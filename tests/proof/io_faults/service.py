@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from app.adapters.cache.memory import MemoryCache
-from app.adapters.storage.record_checks import ORDINALS
-from app.adapters.storage.sqlite import FoldLimits, SqliteStorage, open_sqlite, upgrade_sqlite
+from app.adapters.storage.sqlite import FoldLimits, open_sqlite, upgrade_sqlite
 from app.core.engine import VerificationEngine
 from app.core.model.caller import Caller, CallerKind
 from app.core.model.code import Code
@@ -37,24 +37,27 @@ KEYRING: Final = fixed_keyring()
 FIRST_SERIAL: Final = 20 * 10**15  # of the layout of twenty digits
 
 
+FACTS: Final = "SELECT id, serial, ordinal, outcome FROM verification"
+
+
 class Broken(AssertionError):
     """What no failing device may bring about."""
 
 
 @dataclass(slots=True)
 class Service:
-    """One process on ``path``; ``asked`` holds every answer that anybody was given."""
+    """One process on the store that ``opening`` opens; ``asked`` holds every answer that anybody was given."""
 
-    path: Path
-    fold: FoldLimits
+    opening: Callable[[], Awaitable[Any]]
     asked: list[tuple[VerificationRequest, Verdict]] = field(default_factory=list)
     journal: RecordingJournal = field(default_factory=RecordingJournal)
     clock: FakeClock = field(default_factory=FakeClock)
-    _storage: SqliteStorage | None = None
+    _storage: Any = None
     _engine: VerificationEngine | None = None
 
     @property
-    def storage(self) -> SqliteStorage:
+    def storage(self) -> Any:
+        """The store, on a file or on a server."""
         assert self._storage is not None
         return self._storage
 
@@ -65,7 +68,7 @@ class Service:
 
     async def open(self) -> None:
         """Start as the service does. Raises ``YanzhenError``; what was opened is closed then."""
-        self._storage = await open_sqlite(self.path, fold=self.fold)
+        self._storage = await self.opening()
         engine = VerificationEngine(
             recogniser=CodebookRecogniser(lambda: KEYRING),
             store=self._storage.verifications,
@@ -130,9 +133,27 @@ def question(number: int, *, caller: int = 0, message: str | None = None) -> Ver
 
 async def prepare(folder: Path) -> None:
     """Make a database with a batch of which some labels were asked about, closed in order."""
-    path = folder / FILE
-    upgrade_sqlite(path)
-    storage = await open_sqlite(path)
+    upgrade_sqlite(folder / FILE)
+    service = on_file(folder / FILE, FoldLimits(labels=1, facts=1, slice=64))
+    await issue(await service.opening())
+    await ask_before(service)
+
+
+def on_file(path: Path, fold: FoldLimits | None = None) -> Service:
+    """Return the service on a file."""
+    return Service(lambda: open_sqlite(path, fold=fold))
+
+
+async def ask_before(service: Service) -> None:
+    """Let some labels have a past, and close."""
+    await service.open()
+    for number in range(ASKED_BEFORE):
+        await service.ask(question(number, caller=90, message=f"before {number}"))
+    await service.close()
+
+
+async def issue(storage: Any) -> None:
+    """Issue and activate the batch, and close the store."""
     registry = storage.registry
     await registry.put_key_checks(KEYRING.checks())
     brand = await registry.add_brand(name="青禾")
@@ -157,11 +178,6 @@ async def prepare(folder: Path) -> None:
     )
     await registry.change_states([change], at=at)
     await storage.close()
-    service = Service(path, FoldLimits(labels=1, facts=1, slice=64))
-    await service.open()
-    for number in range(ASKED_BEFORE):
-        await service.ask(question(number, caller=90, message=f"before {number}"))
-    await service.close()
 
 
 def copy(prepared: Path, folder: Path) -> Path:
@@ -170,35 +186,38 @@ def copy(prepared: Path, folder: Path) -> Path:
     return folder / FILE
 
 
-def require_one_history(service: Service) -> None:
+def require_one_history(service: Service, path: Path) -> None:
     """Read the closed file with the standard library: it is sound, and holds every answer that was given, once.
 
     Raises :class:`Broken`.
     """
-    with closing(sqlite3.connect(service.path)) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         said = connection.execute("PRAGMA integrity_check").fetchall()
         if said != [("ok",)]:
             raise Broken(f"corrupt: {said}")
-        wrong = connection.execute(ORDINALS).fetchall()
-        if wrong:
-            raise Broken(f"ordinals with gaps or twice: {wrong}")
-        facts = {
-            number: (ordinal, outcome)
-            for number, ordinal, outcome in connection.execute(
-                "SELECT id, ordinal, outcome FROM verification"
-            )
-        }
-    for _, verdict in service.asked:
-        kept = facts.get(verdict.verification_id or 0)
-        if kept != (verdict.ordinal, verdict.outcome.value):
-            raise Broken(f"told {verdict.outcome} {verdict.ordinal}, recorded {kept}")
+        facts = connection.execute(FACTS).fetchall()
+    require_answers(service, facts)
+
+
+def require_answers(service: Service, facts: Iterable[Sequence[Any]]) -> None:
+    """Compare the rows of :data:`FACTS` with the answers that were given. Raises :class:`Broken`."""
+    kept, counted = dict[int, tuple[Any, str]](), dict[Any, list[int]]()
+    for number, serial, ordinal, outcome in facts:
+        kept[number] = (ordinal, outcome)
+        if ordinal is not None:
+            counted.setdefault(serial, []).append(ordinal)
+    for serial, ordinals in counted.items():
+        if sorted(ordinals) != list(range(1, len(ordinals) + 1)):
+            raise Broken(f"ordinals with gaps or twice: {serial} {ordinals}")
     by_message: dict[str, Verdict] = {}
     for request, verdict in service.asked:
+        recorded = kept.get(verdict.verification_id or 0)
+        if recorded != (verdict.ordinal, verdict.outcome.value):
+            raise Broken(f"told {verdict.outcome} {verdict.ordinal}, recorded {recorded}")
         if request.message_id is None:
             continue
-        told = by_message.setdefault(request.message_id, verdict)
-        if told != verdict:
-            raise Broken(f"one message, two answers: {told} {verdict}")
+        if by_message.setdefault(request.message_id, verdict) != verdict:
+            raise Broken(f"one message, two answers: {by_message[request.message_id]} {verdict}")
 
 
 def other_caller(request: VerificationRequest) -> VerificationRequest:

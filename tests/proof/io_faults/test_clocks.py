@@ -16,7 +16,7 @@ from app.core.model.verdict import Outcome
 from app.core.ports.throttle import ThrottleSubject
 from tests.proof.harness import Prove
 from tests.proof.io_faults.deeds import PlainSealing
-from tests.proof.io_faults.service import FILE, Service, prepare, question, require_one_history
+from tests.proof.io_faults.service import FILE, Service, on_file, prepare, question, require_one_history
 
 DAY_S: Final = 86_400.0
 JUMPS: Final = (DAY_S, -DAY_S, -DAY_S, 2 * DAY_S, -0.001, 3600.0)
@@ -26,10 +26,12 @@ _ADDRESS: Final = ReplyAddress(sender="twilio", recipient="+8613800000000", ours
 @pytest.fixture
 async def service(tmp_path: Path) -> Service:
     await prepare(tmp_path)
-    return Service(tmp_path / FILE, FoldLimits(labels=2, facts=3, slice=1))
+    return on_file(tmp_path / FILE, FoldLimits(labels=2, facts=3, slice=1))
 
 
-async def test_order_and_repeats_do_not_follow_the_wall_clock(service: Service, prove: Prove) -> None:
+async def test_order_and_repeats_do_not_follow_the_wall_clock(
+    service: Service, tmp_path: Path, prove: Prove
+) -> None:
     await service.open()
     asked, expected = 0, 2
     for place, jump in enumerate(JUMPS):
@@ -50,7 +52,7 @@ async def test_order_and_repeats_do_not_follow_the_wall_clock(service: Service, 
             await service.close()
             await service.open()
     await service.close()
-    require_one_history(service)
+    require_one_history(service, tmp_path / FILE)
     assert not service.journal.failures
     prove("I/O faults", breaches={"wrong_answers": 0}, answers_across_clock_jumps=asked)
 

@@ -17,7 +17,7 @@ from tests.proof.files.bridge import bridged
 from tests.proof.files.vfs import Before, Call, WatchedFiles, disk_full, io_error
 from tests.proof.harness import Prove
 from tests.proof.io_faults.deeds import DEEDS, Deed
-from tests.proof.io_faults.service import Broken, Service, copy, prepare, require_one_history
+from tests.proof.io_faults.service import Broken, Service, copy, on_file, prepare, require_one_history
 
 FOLD: Final = FoldLimits(labels=3, facts=4, slice=1)
 MORE: Final = 400  # calls that a deed makes at most
@@ -60,7 +60,7 @@ async def play(path: Path, deed: Deed, before: Before | None) -> None:
     files = WatchedFiles(path.parent)
     try:
         with bridged(files):
-            service = Service(path, FOLD)
+            service = on_file(path, FOLD)
             await service.open()
             try:
                 files.before = before
@@ -68,7 +68,7 @@ async def play(path: Path, deed: Deed, before: Before | None) -> None:
             finally:
                 await service.close()
                 files.before = None
-        require_one_history(service)
+        require_one_history(service, path)
     finally:
         files.end()
 
