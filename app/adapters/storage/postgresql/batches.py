@@ -56,6 +56,10 @@ class Batch:
         messages: list[Draft] = []
         message_of: list[int] = []
         for draft in drafts:
+            if draft.message_key is None and draft.alias_key is None:  # as nearly every query over the web
+                message_of.append(len(messages))
+                messages.append(draft)
+                continue
             own = [key for key in (draft.message_key, draft.alias_key) if key is not None]
             place = next((keys[key] for key in own if key in keys), None)
             if place is None:
@@ -94,6 +98,8 @@ class Batch:
                 new[place] = _new_verdict(self.messages[place], row)
             else:
                 told[row["key"]] = stored_verdict(row)
+        if not told:
+            return [new[place] for place in self.message_of]
         return [
             told.get(draft.message_key) or told.get(draft.alias_key) or new[place]
             for draft, place in zip(self.drafts, self.message_of, strict=True)
