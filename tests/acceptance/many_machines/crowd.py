@@ -22,13 +22,9 @@ _CHANNELS: Final = ("api", "api", "api", "sms", "hotline", "wechat", "web", "min
 _REPLAYED: Final = 0.05
 _MOST_TRIES: Final = 3000
 _PAUSE_S: Final = 0.2
-_THINKING_S: Final = (
-    0.03  # between two questions: a crowd that takes every core keeps what was killed from coming back
-)
 _BEAT_S: Final = 0.05
-_ON_THE_WAY: Final = (
-    3  # processes that must run one after another for an answer: ours, a machine's, the database's
-)
+# processes that must run one after another for an answer: ours, a machine's, the database's
+_ON_THE_WAY: Final = 3
 _PROVIDER_S: Final = 15.0  # after which the most patient of the providers hangs up
 
 
@@ -36,12 +32,14 @@ _PROVIDER_S: Final = 15.0  # after which the most patient of the providers hangs
 class Crowd:
     """``few`` of the fleet's labels are asked about. ``took_s`` holds the seconds of the slowest answer by
     channel, without those for which a busy machine kept everybody waiting; ``served`` which machine gave an answer
-    when, in nanoseconds of the monotonic clock.
+    when, in nanoseconds of the monotonic clock. Between two questions each thinks for ``thinking_s``, because a crowd
+    that takes every core keeps what was killed from coming back.
     """
 
     fleet: Fleet
     few: int
     dice: random.Random
+    thinking_s: float = 0.1
     answers: list[Answer] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     put_off: Counter[str] = field(default_factory=Counter)
@@ -121,7 +119,7 @@ class Crowd:
                 self.answers.append(answer)
                 self.told[channel] += 1
             self._more.set()
-            await self._pause(_THINKING_S)
+            await self._pause(self.thinking_s)
 
     async def _insist(self, session: aiohttp.ClientSession, channel: str, query: Query) -> Said:
         """Bring one message again and again, as providers and people do, to whichever machine."""

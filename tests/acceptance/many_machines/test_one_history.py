@@ -99,7 +99,7 @@ class Deeds:
 
 async def _shopping(crowd: Crowd, deeds: Deeds, *, times: int, between: int) -> None:
     """Do something after every ``between`` answers."""
-    async with asyncio.timeout(1800), asyncio.TaskGroup() as town:
+    async with asyncio.timeout(3000), asyncio.TaskGroup() as town:
         town.create_task(crowd.come())
         for number in range(times):
             await crowd.hear(between)
@@ -112,8 +112,8 @@ async def _shopping(crowd: Crowd, deeds: Deeds, *, times: int, between: int) -> 
 def test_whatever_is_killed_there_is_one_history(
     machines: Fleet, database: PostgresServer, redis: RedisServer, budget: Budget, prove: Prove
 ) -> None:
-    times, between = (4, 60) if budget == "short" else (100, 1500)
-    crowd = Crowd(fleet=machines, few=FEW, dice=random.Random(20261121))
+    times, between, thinking_s = (4, 60, 0.1) if budget == "short" else (100, 1500, 0.0)
+    crowd = Crowd(fleet=machines, few=FEW, dice=random.Random(20261121), thinking_s=thinking_s)
     deeds = Deeds(machines=machines, database=database, redis=redis)
     asyncio.run(_shopping(crowd, deeds, times=times, between=between))
     machines.stop()
