@@ -178,8 +178,10 @@ def wait_until_cluster_is_whole(cluster: RedisServers) -> None:
             wait_until(lambda admin=admin: is_whole(admin), "a whole Cluster")  # type: ignore[misc]
 
 
-def start_watched(folder: Path) -> RedisServers:
-    """A master, its replica, and three Sentinels that soon name the other one; the servers in that order."""
+def start_watched(folder: Path, *, down_after_ms: int = 500) -> RedisServers:
+    """A master, its replica, and three Sentinels that name the other one once the master was silent for
+    ``down_after_ms``; the servers in that order.
+    """
     master = RedisServer(folder / "master")
     replica = RedisServer(folder / "replica", ("--replicaof", HOST, str(master.port)))
     servers = [master, replica]
@@ -191,7 +193,7 @@ def start_watched(folder: Path) -> RedisServers:
             sentinel.folder.mkdir()
             (sentinel.folder / "sentinel.conf").write_text(
                 f"sentinel monitor goods {HOST} {master.port} 2\n"
-                "sentinel down-after-milliseconds goods 500\n"
+                f"sentinel down-after-milliseconds goods {down_after_ms}\n"
                 "sentinel failover-timeout goods 2000\n",
                 encoding="ascii",
             )

@@ -11,7 +11,7 @@ import pytest
 from app.adapters.cache.addresses import RedisAddress
 from app.adapters.cache.connection import RedisConnection, RedisPatience
 from tests.fakes.recording_log import RecordingLog
-from tests.fakes.redis_server import RedisServer, RedisServers, start_cluster
+from tests.fakes.redis_server import RedisServer, RedisServers, start_cluster, start_watched
 
 # for what is not about time: a machine that stands still for a second must not look like a Redis that is away
 PATIENT = RedisPatience(answer_s=10, slow_s=10, connect_s=20)
@@ -35,6 +35,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServers]:
     cluster.kill()
 
 
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServers]:
+    """A master, its replica and three Sentinels; nobody kills any of them."""
+    watched = start_watched(tmp_path_factory.mktemp("watched"), down_after_ms=30_000)
+    yield watched
+    watched.kill()
+
+
 @pytest.fixture
 def empty_server(server: RedisServer) -> RedisServer:
     with server.admin() as admin:
@@ -48,6 +56,13 @@ def empty_cluster(cluster: RedisServers) -> RedisServers:
         with server.admin() as admin:
             admin.flushall()
     return cluster
+
+
+@pytest.fixture
+def empty_watched(watched: RedisServers) -> RedisServers:
+    with watched.servers[0].admin() as admin:
+        admin.flushall()
+    return watched
 
 
 @pytest.fixture

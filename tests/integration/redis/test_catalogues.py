@@ -1,4 +1,4 @@
-"""The catalogue that processes share, on a real server and a real Cluster, and while Redis dies."""
+"""The catalogue that processes share, on a real server, behind Sentinels, on a real Cluster, and while Redis dies."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ class TestOnOneServer(OnRedis):
     @pytest.fixture
     def url(self, empty_server: RedisServer) -> str:
         return empty_server.url
+
+
+class TestBehindSentinels(OnRedis):
+    @pytest.fixture
+    def url(self, empty_watched: RedisServers) -> str:
+        return empty_watched.url
 
 
 class TestOnACluster(OnRedis):

@@ -1,4 +1,4 @@
-"""The suites of cache, throttle and leadership on a real server and on a real Cluster of three."""
+"""The suites of cache, throttle and leadership on a real server, behind real Sentinels, and on a Cluster of three."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ class OnOneServer:
     @pytest.fixture
     def clock(self, empty_server: RedisServer) -> AgingClock:
         return AgingClock([empty_server])
+
+
+class BehindSentinels:
+    @pytest.fixture
+    def url(self, empty_watched: RedisServers) -> str:
+        return empty_watched.url
+
+    @pytest.fixture
+    def clock(self, empty_watched: RedisServers) -> AgingClock:
+        return AgingClock(empty_watched.servers[:1])
 
 
 class OnACluster:
@@ -65,6 +75,10 @@ class TestCacheOnOneServer(OnOneServer, RedisCaches):
     pass
 
 
+class TestCacheBehindSentinels(BehindSentinels, RedisCaches):
+    pass
+
+
 class TestCacheOnACluster(OnACluster, RedisCaches):
     pass
 
@@ -73,11 +87,19 @@ class TestThrottleOnOneServer(OnOneServer, RedisThrottles):
     pass
 
 
+class TestThrottleBehindSentinels(BehindSentinels, RedisThrottles):
+    pass
+
+
 class TestThrottleOnACluster(OnACluster, RedisThrottles):
     pass
 
 
 class TestLeadershipOnOneServer(OnOneServer, RedisLeaderships):
+    pass
+
+
+class TestLeadershipBehindSentinels(BehindSentinels, RedisLeaderships):
     pass
 
 
