@@ -63,8 +63,9 @@ class CachesWhatItRead(_Faulty):
         for draft, verdict in zip(drafts, await super().record(drafts, catalogue), strict=True):
             assert draft.label is not None
             assert verdict.ordinal is not None
-            self.counts[draft.label.serial] = self.counts[draft.label.serial] + 1 or verdict.ordinal
-            told.append(self.told(verdict, self.counts[draft.label.serial]))
+            serial = draft.label.serial
+            self.counts[serial] = self.counts[serial] + 1 if serial in self.counts else verdict.ordinal
+            told.append(self.told(verdict, self.counts[serial]))
         return told
 
 
