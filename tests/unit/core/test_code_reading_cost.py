@@ -31,11 +31,11 @@ _LINEAR_S = 0.1  # measured: 20 ms at most; the square costs several times this
     ],
 )
 def test_a_hostile_text_is_read_at_once(text: str) -> None:
-    quickest = 1.0
-    for _ in range(3):
-        started = time.perf_counter()
+    quickest = 1.0  # of processor time: others share the machine
+    for _ in range(5):
+        started = time.thread_time()
         read_codes(text)
-        quickest = min(quickest, time.perf_counter() - started)
+        quickest = min(quickest, time.thread_time() - started)
     assert quickest < _LINEAR_S
 
 
