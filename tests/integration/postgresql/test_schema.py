@@ -23,10 +23,11 @@ from app.adapters.storage.postgresql.migrations import migrations
 from app.adapters.storage.rows import reasons_to_text
 from app.core.errors import SchemaOutdated, StoreUnavailable
 from app.core.model.label import Label, LabelState, Thresholds
-from app.core.model.verdict import First, VerificationId
+from app.core.model.verdict import First, Verdict, VerificationId
 from app.core.model.verification import History
 from app.core.rules import decide
 from tests.contract.outbox.suite import at, owe_text
+from tests.contract.recall_watches.suite import wants
 from tests.contract.store.sqlite_stage import issue_batches
 from tests.contract.store.stage import KNOWN, OTHER, Asking
 from tests.contract.store.suite import asking
@@ -54,16 +55,40 @@ async def fetch(url: str, sql: str, *values: object) -> list[Any]:
         await connection.close()
 
 
-async def test_the_schema_goes_forth_and_back_with_what_is_in_it(server: PostgresServer) -> None:
+async def fill(storage: PostgresqlStorage, asking: Asking) -> Verdict:
+    """Put something into every table that callers fill; return what the first of them was told."""
+    first, *_ = [await asking.ask(1, token=token, message=token) for token in (KNOWN, OTHER, KNOWN)]
+    assert first.verification_id is not None
+    await asking.ask(None, token=OTHER, message=b"of-no-label-0001")
+    assert await owe_text(storage.outbox(SEALING))
+    await storage.reports(SEALING).keep(
+        channel="wechat",
+        account="",
+        message_key=KNOWN,
+        words="假的",
+        verification_id=first.verification_id,
+        at=START,
+    )
+    await storage.calls.open(key=KNOWN, account="twilio", at=START)
+    watched = await asking.ask(2, token=KNOWN, channel="wechat")
+    assert await wants(storage.recall_watches(SEALING), watched)
+    return first
+
+
+@pytest.mark.parametrize("ways", [0, 4], ids=["plain", "in parts"])
+async def test_the_schema_goes_forth_and_back_with_what_is_in_it(server: PostgresServer, ways: int) -> None:
     url = server.socket_url(await create(server))
     assert len(await upgrade_postgresql(url)) == NEWEST
+    if ways:
+        await spread_postgresql(url, ways=ways)
     storage = await open_postgresql(url)
     await issue_batches(storage.registry)
     asking = Asking(PostgresqlStage(url, storage))
-    told = [await asking.ask(1, token=token, message=token) for token in (KNOWN, OTHER, KNOWN)]
-    assert await owe_text(storage.outbox(SEALING))
+    told = await fill(storage, asking)
     await storage.close()
-    tables = "SELECT * FROM {} ORDER BY 1"
+    tables = "SELECT * FROM {} ORDER BY 1, 2"
+    for name in ("reply", "report", "call", "recall_watch"):
+        assert await fetch(url, tables.format(name)), "a table without rows proves nothing"
     kept = (
         "brand",
         "batch",
@@ -75,6 +100,7 @@ async def test_the_schema_goes_forth_and_back_with_what_is_in_it(server: Postgre
         "message",
     )
     before = [await fetch(url, tables.format(name)) for name in kept]
+    assert all(before)
     for number in range(NEWEST - 1, 0, -1):
         (undone,) = await downgrade_postgresql(url, to=number)
         assert undone.startswith(f"{number + 1:04d}")
@@ -88,7 +114,7 @@ async def test_the_schema_goes_forth_and_back_with_what_is_in_it(server: Postgre
     assert await upgrade_postgresql(url) == ()
     storage = await open_postgresql(url)
     asking = Asking(PostgresqlStage(url, storage), at=asking.at)
-    assert await asking.ask(1, token=KNOWN, message=KNOWN) == told[0]
+    assert await asking.ask(1, token=KNOWN, message=KNOWN) == told
     assert (await asking.ask(1)).ordinal == 3
     assert not await storage.outbox(SEALING).take(at(1))
     await storage.close()
