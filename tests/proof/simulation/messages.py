@@ -52,17 +52,16 @@ class Message:
     counted: list[Delivery] = field(default_factory=list)
     words: dict[Verdict, str] = field(default_factory=dict)
 
-    def known_at(self, moment_s: float) -> bool:
-        """Tell whether the service had an answer to it then that it may not judge anew."""
+    def known(self, since_s: float, until_s: float) -> bool:
+        """Tell whether the service had an answer to it all that time, which it may not judge anew."""
+        first: dict[Verdict, float] = {}
         for at_s, verdict in self.verdicts:
-            if at_s > moment_s or verdict.outcome is Outcome.UNAVAILABLE:
-                continue
-            if verdict.outcome is Outcome.THROTTLED:
-                if moment_s < at_s + verdict.retry_after_s - 1:
-                    return True
-            elif verdict.outcome is not Outcome.MISTYPED or moment_s < at_s + 590:
-                return True
-        return False
+            first.setdefault(verdict, at_s)  # given again, it is not kept longer
+        return any(
+            at_s <= since_s and until_s < at_s + _kept_s(verdict)
+            for verdict, at_s in first.items()
+            if verdict.outcome is not Outcome.UNAVAILABLE
+        )
 
     @property
     def throttled(self) -> bool:
@@ -82,10 +81,10 @@ class Delivery:
     cancelled: bool = False
     problems: list[str] = field(default_factory=list)
 
-    def count(self) -> None:
+    def count(self, now_s: float) -> None:
         """Note that the limits were asked, and what is wrong with that."""
         message = self.message
-        if message.known_at(self.arrived_s):
+        if message.known(self.arrived_s, now_s):
             self.problems.append(f"{self} was counted by the limits though it had been answered")
         for other in message.counted:
             under_way = other.ended_s is None and not other.cancelled and other.life is self.life
@@ -95,3 +94,10 @@ class Delivery:
 
     def __str__(self) -> str:
         return f"{self.message.channel}/{self.message.number}.{self.number}"
+
+
+def _kept_s(verdict: Verdict) -> float:
+    """Return how long an answer is certainly kept."""
+    if verdict.outcome is Outcome.THROTTLED:
+        return verdict.retry_after_s - 1.0
+    return 590.0 if verdict.outcome is Outcome.MISTYPED else float("inf")

@@ -95,7 +95,7 @@ class Play:
     def write_messages(self) -> None:
         """Draw who writes what, and when."""
         world, chance = self.world, self.world.chance
-        for number in range(chance.randint(3, 7)):
+        for number in range(chance.randint(2, 6)):
             provider = chance.choice(PROVIDERS)
             wish = chance.choices(
                 (Wish.CODE, Wish.UNKNOWN, Wish.SLIP, Wish.STOP, Wish.START), (70, 8, 10, 8, 4)

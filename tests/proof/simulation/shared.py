@@ -349,7 +349,7 @@ class RemoteThrottle:
     async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
         delivery = DELIVERY.get()
         if delivery is not None:
-            delivery.count()
+            delivery.count(self._world.now_s)
         return await _soon(self._world, lambda: run_now(self._throttle.admit(subjects)))
 
     async def note_wrong(self, subjects: Sequence[ThrottleSubject]) -> None:
