@@ -44,7 +44,8 @@ PARTS: Final = (
     Part(rows=call_rows.ROWS, measure=call_rows.measure_calls),
     Part(rows=("P2b",), measure=shared_rows.measure_batches),
     Part(rows=shared_rows.SERVED, measure=shared_rows.measure_servers),
-    Part(rows=("P14",), measure=shared_rows.measure_issued),
+    Part(rows=("P14", "P14b"), measure=shared_rows.measure_issued),
+    Part(rows=shared_rows.ISSUED_SERVED, measure=shared_rows.measure_issued_served),
     Part(rows=("P10",), measure=http_rows.measure_bytes),
 )
 MOST_DISTURBED: Final = 0.25  # cores
@@ -111,7 +112,7 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="two to three minutes: a first look, too short to see a fold"
     )
     size.add_argument(
-        "--full", action="store_true", help="about twenty minutes: what docs/performance.md quotes"
+        "--full", action="store_true", help="about three quarters of an hour: what docs/performance.md quotes"
     )
     parser.add_argument("--only", type=_rows, metavar="P1,P2", help="measure only these rows")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""P2b and P12 to P14: PostgreSQL. Batches by single statements, the whole path by SQLite's, two workers, issued labels.
+"""P2b and P12 to P15: PostgreSQL. Batches by single statements, the whole path by SQLite's, two workers, issued labels.
 
 The database server, the service and the load generator share all cores, so these are figures of the whole machine.
 """
@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from tests.bench.measures import (
     spread,
 )
 from tests.bench.plan import Plan
-from tests.bench.prefill import DataFolder, local_labels, new_folder, write_codes
+from tests.bench.prefill import DataFolder, local_labels, new_folder, prefilled, write_codes
 from tests.bench.serving import Load, fire, free_port, serving
 from tests.fakes.postgres_server import PostgresServer, fresh_name
 
@@ -54,6 +54,27 @@ ISSUED: Final = Goal(
     target=-0.01,
     unit="",
 )
+ISSUED_P99: Final = Goal(
+    row="P14b", title="engine p99, most issued labels / fewest", floor=None, target=None, at_most=True
+)
+WAYS: Final[Mapping[str, tuple[Goal, Goal]]] = {
+    way: (
+        Goal(row=f"P15{rates}", title=f"answers/s, most issued / fewest, {way}", floor=None, target=None),
+        Goal(
+            row=f"P15{tails}",
+            title=f"p99, most issued / fewest, {way}",
+            floor=None,
+            target=None,
+            at_most=True,
+        ),
+    )
+    for way, rates, tails in (
+        ("SQLite", "", "b"),
+        ("PostgreSQL", "c", "d"),
+        ("PostgreSQL, 2 workers", "e", "f"),
+    )
+}
+ISSUED_SERVED: Final = tuple(goal.row for goals in WAYS.values() for goal in goals)
 SERVED: Final = (RATE.row, P99.row, WORKERS.row, WORKERS_P99.row)
 _CLIENTS: Final = 256
 _CODES: Final = 120_000
@@ -144,6 +165,8 @@ def measure_issued(plan: Plan) -> list[Result]:
     if len(places) == 1:
         figure = Figure(value=0.0, low=0.0, high=0.0, conclusive=False)
         return [Result(goal=ISSUED, figure=figure, notes=(*notes, "one size alone has no slope"))]
+    fewest, *_, most = places
+    tails = ratio(of_rounds(runs[most], _engine_p99), of_rounds(runs[fewest], _engine_p99))
     sizes = plan.size.issued
     value = slope(sizes, [middle(runs[str(issued)], rate) for issued in sizes])
     slopes = [
@@ -152,7 +175,43 @@ def measure_issued(plan: Plan) -> list[Result]:
     ]
     steady = spread([run["rate"] for turn in runs[str(sizes[0])] for run in turn]).conclusive
     figure = Figure(value=value, low=min(*slopes, value), high=max(*slopes, value), conclusive=steady)
-    return [Result(goal=ISSUED, figure=figure, notes=notes)]
+    return [Result(goal=ISSUED, figure=figure, notes=notes), Result(goal=ISSUED_P99, figure=tails)]
+
+
+def measure_issued_served(plan: Plan) -> list[Result]:
+    """Return rates and p99 of the whole path with the most issued labels by those with the fewest, each way to serve.
+
+    Equally many labels are recorded. With one size nothing is compared, and its figures are told alone.
+    """
+    size = plan.size
+    plan = replace(plan, size=replace(size, seconds=min(size.seconds, _MOST_S), warm_seconds=1))
+    with _database_server() as server:
+        runs: dict[str, Callable[[], Load]] = {}
+        for issued in size.issued:
+            base = new_folder(plan.scratch / f"file-{issued}", labels=issued)
+            file = prefilled(base, plan.scratch / f"file-recorded-{issued}", recorded=_ISSUED_RECORDED)
+            labels = local_labels(_ISSUED_RECORDED, _CODES)
+            of_file = write_codes(file, labels, plan.scratch / f"file-{issued}.txt")
+            shared = _prefilled(plan, server, issued=issued, recorded=_ISSUED_RECORDED)
+            codes = _local(plan, shared)
+            runs[_named("SQLite", issued)] = partial(_load_file, plan, file, of_file)
+            for workers, way in enumerate(("PostgreSQL", "PostgreSQL, 2 workers"), 1):
+                runs[_named(way, issued)] = partial(_load_shared, plan, shared, codes, workers)
+        loads = interleave(size.rounds, runs)
+    results = []
+    for way, goals in WAYS.items():
+        fewest, most = (loads[_named(way, issued)] for issued in (size.issued[0], size.issued[-1]))
+        notes = tuple(
+            f"{_named(way, issued)}: {describe_loads(loads[_named(way, issued)])}" for issued in size.issued
+        )
+        for goal, read in zip(goals, (_rate, _p99), strict=True):
+            figure = ratio(of_rounds(most, read), of_rounds(fewest, read))
+            results.append(Result(goal=goal, figure=figure, notes=notes if read is _rate else ()))
+    return results
+
+
+def _named(way: str, issued: int) -> str:
+    return f"{way}, {issued:.0e} issued"
 
 
 @contextmanager
@@ -249,6 +308,10 @@ def _load(plan: Plan, environment: Mapping[str, str], codes: Path, workers: int)
             raise WrongAnswerError(f"A recorded label answered {answer}")
         warm = fire(served, codes, offset=1, seconds=plan.size.warm_seconds)
         return fire(served, codes, offset=1 + warm.requests, seconds=plan.size.seconds)
+
+
+def _engine_p99(run: Run) -> float:
+    return run["p99_ms"]
 
 
 def _rate(load: Load) -> float:
