@@ -44,6 +44,15 @@ def changed(mark: bytes, offset: int, octets: bytes) -> bytes:
         archive()[200:],
         b"",
     ],
+    ids=[
+        "encrypted",
+        "unknown method",
+        "offset",
+        "directory before the file",
+        "directory after it",
+        "end alone",
+        "empty",
+    ],
 )
 def test_an_archive_that_cannot_be_is_a_damaged_backup(data: bytes, tmp_path: Path) -> None:
     path, folder = tmp_path / "backup", tmp_path / "laid out"
