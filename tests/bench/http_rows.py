@@ -21,7 +21,15 @@ from tests.bench.measures import (
     spread,
 )
 from tests.bench.plan import Plan
-from tests.bench.prefill import DataFolder, local_labels, new_labels, uniform_labels, write_codes
+from tests.bench.prefill import (
+    DataFolder,
+    local_labels,
+    new_folder,
+    new_labels,
+    prefilled,
+    uniform_labels,
+    write_codes,
+)
 from tests.bench.serving import Load, Served, fire, free_port, generator, serving
 
 RATE_LOCAL: Final = Goal(row="P1", title="durable answers/s over HTTP, local", floor=0.60, target=0.90)
@@ -39,8 +47,20 @@ BYTES_FIRST: Final = Goal(
     at_most=True,
     timed=False,
 )
+HUGE_LOCAL: Final = Goal(
+    row="P7",
+    title="durable answers/s on one core, 1e9 labels issued, 1e8 recorded, local",
+    floor=None,
+    target=2000,
+    unit="/s",
+)
+HUGE_UNIFORM: Final = Goal(
+    row="P7b", title="the same, uniform, cold at first", floor=None, target=2000, unit="/s"
+)
 RIGHT: Final = {"first", "repeat", "over_limit"}
 _CODES: Final = 120_000
+_HUGE_ISSUED: Final = 1_000_000_000
+_HUGE_RECORDED: Final = 100_000_000
 _LEAST_BUSY: Final = 0.9
 _MOST_NEW_S: Final = 6  # the list of new codes is long enough for it
 
@@ -82,6 +102,30 @@ def measure_bytes(plan: Plan) -> list[Result]:
         logged.append(log / recorded)
     note = f"beside it the log file: {spread(logged).value:,.0f} B a verification"
     return [Result(goal=BYTES_FIRST, figure=spread(each), notes=(note,))]
+
+
+def measure_huge(plan: Plan) -> list[Result]:
+    """Return rates with a hundred million recorded verifications, on one folder that the rounds go on writing to.
+
+    It takes 12 GB and some minutes to fill, so it is measured only where it is named.
+    """
+    base = new_folder(plan.scratch / "huge-base", labels=_HUGE_ISSUED)
+    folder = prefilled(base, plan.scratch / "huge", recorded=_HUGE_RECORDED)
+    results = []
+    for goal, labels in ((HUGE_LOCAL, local_labels), (HUGE_UNIFORM, uniform_labels)):
+        codes = write_codes(folder, labels(folder.recorded, _CODES), plan.scratch / f"{goal.row}.txt")
+        loads, asked = [], 0
+        for _ in range(plan.size.rounds):
+            with _served(plan, folder) as served:
+                warm = fire(served, codes, offset=asked, seconds=plan.size.warm_seconds)
+                load = fire(served, codes, offset=asked + warm.requests, seconds=plan.size.seconds)
+            asked += warm.requests + load.requests
+            loads.append([load])
+        _require_recorded(folder, asked)
+        results.append(
+            Result(goal=goal, figure=spread([_rate(load) for [load] in loads]), notes=(_described(loads),))
+        )
+    return results
 
 
 def bare_load(plan: Plan, codes: Path) -> Load:
