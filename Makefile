@@ -8,6 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(JOBS) --dist loadgroup
 ZXING := node_modules/zxing-wasm
 WEIXIN := node_modules/weixin-js-sdk
+MANY_MACHINES := tests/acceptance/many_machines/test_one_history.py
 VENDOR := app/web/static/vendor
 COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
@@ -46,7 +47,7 @@ run: setup ## start a demonstration service at http://127.0.0.1:8315 and print c
 
 test: setup browser gateway promtool lint ## check everything: lint, types, import rules and the whole test suite
 	@test -f node_modules/axe-core/axe.min.js || { echo "The browser tests need axe-core from npm: install Node and npm, then: make clean test"; exit 1; }
-	$(PYTEST) $(SPREAD) -m "not alone"
+	$(PYTEST) $(SPREAD) --all-harnesses -m "not alone"
 	@# a second, serial run for tests that need both cores, only when there are any
 	@if grep -rqE 'mark\.alone' tests --include='*.py'; then set -x; $(PYTEST) -m alone; fi
 
@@ -62,7 +63,7 @@ format: setup ## write the formatting and the safe fixes
 
 proof: setup browser gateway promtool ## what each harness proved, in long form (hours); PROOF_QUICK=1 for minutes
 ifdef PROOF_QUICK
-	$(PYTEST) $(SPREAD) --all-harnesses -m "not alone" tests/proof
+	$(PYTEST) $(SPREAD) --all-harnesses -m "not alone" tests/proof $(MANY_MACHINES)
 else
 	YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=14400 --all-harnesses $(SPREAD) -m "not alone"
 	@if grep -rqE 'mark\.alone' tests --include='*.py'; then set -x; YANZHEN_TEST_BUDGET=long $(PYTEST) --timeout=14400 -m alone; fi

@@ -1,6 +1,7 @@
 """What a harness counted, told in one line at the end of the run: `prove` in a test, the lines by pytest.
 
-A count of zero proves nothing and a breach disproves, so both fail the test that tells of them.
+A count of zero proves nothing and a breach disproves, so both fail the test that tells of them. A run that wants every
+harness also fails where one was not run, or counted less than it must.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ Prove = Callable[..., None]
 
 _PROPERTY: Final = "proof"
 _ALL: Final = "--all-harnesses"
+_LEAST: Final[Mapping[Harness, Mapping[str, int]]] = {
+    "power loss": {"crashes": 5_000, "cluster_kills": 1},
+    "schedules": {"schedules": 5_000},
+    "timing": {"samples": 100_000},
+    "canaries": {"planted": 1_000},
+}
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def prove(request: pytest.FixtureRequest) -> Prove:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(_ALL, action="store_true", help="fail unless every harness of tests/proof was run")
+    parser.addoption(_ALL, action="store_true", help="fail unless every harness counted what it must")
 
 
 class Lines:
@@ -65,7 +72,18 @@ class Lines:
 
     @property
     def _missing(self) -> list[str]:
-        return [name for name in get_args(Harness) if name not in self._counted] if self._complete else []
+        """Return a line for each harness that was not run, and for each count that is too small."""
+        if not self._complete:
+            return []
+        silent = [f"{name}: NOTHING COUNTED" for name in get_args(Harness) if name not in self._counted]
+        few = [
+            f"{name}: ONLY {self._counted[name][what]:,} {what.replace('_', ' ')}, AND NOT {least:,}"
+            for name, leasts in _LEAST.items()
+            if name in self._counted
+            for what, least in leasts.items()
+            if self._counted[name][what] < least
+        ]
+        return silent + few
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._missing and session.exitstatus == pytest.ExitCode.OK:
@@ -84,8 +102,8 @@ class Lines:
                     f"{number:,} {what.replace('_', ' ')}" for what, number in self._breaches[name].items()
                 ]
                 terminalreporter.line(f"{name}: {', '.join(said)}")
-        for name in self._missing:
-            terminalreporter.line(f"{name}: NOTHING COUNTED")
+        for line in self._missing:
+            terminalreporter.line(line)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The lines of proof themselves: told once a harness, summed, and a failure where nothing was counted."""
+"""The lines of proof themselves: told once a harness, summed, and a failure where nothing or too little was counted."""
 
 import subprocess
 import sys
@@ -50,6 +50,7 @@ def test_a_harness_that_was_not_run_is_a_failure_where_all_are_wanted(tmp_path: 
     ended = run(tmp_path, PROVEN, "--all-harnesses")
     assert ended.returncode == 1
     assert "canaries: NOTHING COUNTED" in ended.stdout
+    assert "power loss: ONLY 2,005 crashes, AND NOT 5,000" in ended.stdout
 
 
 def test_a_count_of_nothing_fails(tmp_path: Path) -> None:
