@@ -13,7 +13,7 @@ from app.core.model.verification import Record, VerificationRequest
 from app.core.ports.clock import Clock
 from app.core.ports.journal import Journal
 from app.core.ports.throttle import Admission, Throttle, ThrottleSubject
-from channels.window import DuplicateWindow, keeps
+from channels.window import DuplicateWindow, keeps, together
 
 _RETRY_AFTER_S = 5
 
@@ -79,10 +79,10 @@ class Asking:
     ) -> Verdict:
         """Return the engine's verdict, and count what it says of wrong codes against ``subjects``."""
         verdict = await self.engine.verify(request, deadline_ms=deadline_ms)
-        for _ in range(_wrong_guesses(request, verdict)):
-            await self._throttle.note_wrong(subjects)
+        notes = [self._throttle.note_wrong(subjects) for _ in range(_wrong_guesses(request, verdict))]
         if keeps(verdict):
-            await self.window.note(self._keys(request), verdict)
+            notes.append(self.window.note(self._keys(request), verdict))
+        await together(notes)
         return verdict
 
     async def refuse(self, request: VerificationRequest, admission: Admission) -> Verdict:

@@ -6,13 +6,16 @@ So is the way by which a message is answered, for a machine that cannot ask the 
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.core.ports.cache import Cache
+
+T = TypeVar("T")
 
 WINDOW_S: Final = 600  # providers deliver again within minutes
 _UNSURE_S: Final = 30.0  # longer than any store takes to commit or to fail
@@ -42,11 +45,9 @@ class DuplicateWindow:
 
     async def find(self, keys: Sequence[bytes]) -> Verdict | None:
         """Return what a message with one of ``keys`` (16 bytes each) was answered lately, or None."""
-        for key in keys:
-            kept = await self._cache.find(_name(key))
-            if kept is not None:
-                return _from_bytes(kept)
-        return None
+        found = await together(self._cache.find(_name(key)) for key in keys)
+        kept = next((kept for kept in found if kept is not None), None)
+        return None if kept is None else _from_bytes(kept)
 
     async def note(self, keys: Sequence[bytes], verdict: Verdict) -> None:
         """Keep an answer for :data:`WINDOW_S` seconds where no record does; a refusal until it says to come back."""
@@ -57,8 +58,7 @@ class DuplicateWindow:
             # who waits as told and sends the same message again is asking, not repeating
             ttl_s = min(WINDOW_S, max(verdict.retry_after_s, 1))
         kept = _to_bytes(verdict)
-        for key in keys:
-            await self._cache.put(_name(key), kept, ttl_s=ttl_s)
+        await together(self._cache.put(_name(key), kept, ttl_s=ttl_s) for key in keys)
 
     async def take_way(self, keys: Sequence[bytes], way: Way) -> bool:
         """Tell all machines that a message is answered by ``way``; False where another answers it the other way.
@@ -68,22 +68,26 @@ class DuplicateWindow:
         it: until then nobody knows whether its commit will come.
         """
         ttl_s = WINDOW_S if way is Way.RESPONSE else _UNSURE_S
-        fresh = [key for key in keys if await self._cache.claim(_way_name(key, way), ttl_s=ttl_s)]
-        for key in keys:
-            if await self._cache.find(_way_name(key, _OTHER[way])) is not None:
-                await self.leave_way(fresh, way)
-                return False
-        return True
+        claims = await together(self._cache.claim(_way_name(key, way), ttl_s=ttl_s) for key in keys)
+        others = await together(self._cache.find(_way_name(key, _OTHER[way])) for key in keys)
+        if all(other is None for other in others):
+            return True
+        await self.leave_way([key for key, fresh in zip(keys, claims, strict=True) if fresh], way)
+        return False
 
     async def hold_push(self, keys: Sequence[bytes]) -> None:
         """Tell that a message's answer certainly goes out by itself."""
-        for key in keys:
-            await self._cache.put(_way_name(key, Way.PUSH), b"1", ttl_s=WINDOW_S)
+        await together(self._cache.put(_way_name(key, Way.PUSH), b"1", ttl_s=WINDOW_S) for key in keys)
 
     async def leave_way(self, keys: Sequence[bytes], way: Way) -> None:
         """Take back what :meth:`take_way` told, because nothing was answered."""
-        for key in keys:
-            await self._cache.drop(_way_name(key, way))
+        await together(self._cache.drop(_way_name(key, way)) for key in keys)
+
+
+async def together(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Return what the calls do, in order. Those that go to Redis share a round trip: it may be slow."""
+    several = list(calls)
+    return [await one for one in several] if len(several) < 2 else list(await asyncio.gather(*several))
 
 
 def keeps(verdict: Verdict) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 
 from app.adapters.cache.addresses import RedisAddress, RedisForm
 from app.adapters.cache.clients import Command, RedisClient, client_of, is_missing_script, name_of
+from app.adapters.cache.run_queue import RunQueue
 from app.logs import Logger
 
 _BATCH: Final = 128
@@ -35,14 +36,16 @@ class RedisAway(Exception):
 class RedisPatience:
     """How long Redis is waited for, in seconds.
 
-    An answer may take ``answer_s``, and ``slow_in_a_row`` answers above ``slow_s`` are a failure as well, because a
-    query asks several times. Connecting may take ``connect_s``. Pauses between tries grow from ``pause_s`` to
-    ``longest_pause_s``, and are short again once it held for ``settled_s``.
+    An answer may take ``answer_s``. Answers above ``slow_s`` in a row that took ``slow_for_s`` together are a failure
+    as well: a message asks up to five times, and may wait for another's exchange each time. The two sums bound what
+    Redis adds to any answer: 5 x 2 x ``slow_s``, or ``slow_for_s`` and ``answer_s``. Connecting may take
+    ``connect_s``. Pauses between tries grow from ``pause_s`` to ``longest_pause_s``, and are short again once it held
+    for ``settled_s``.
     """
 
     answer_s: float = 0.15
-    slow_s: float = 0.06
-    slow_in_a_row: int = 5
+    slow_s: float = 0.025
+    slow_for_s: float = 0.1
     connect_s: float = 0.5
     pause_s: float = 0.05
     longest_pause_s: float = 0.5
@@ -76,17 +79,21 @@ class RedisScript:
 
 
 class _Watch:
-    """Tells how long Redis was waited for: the time that passed, less what this thread computed meanwhile. So a busy
-    process does not take itself for a slow Redis and tighten the limits at the peak of a day.
+    """Tells how long Redis was waited for: the time that passed, less what this thread computed meanwhile or was kept
+    from running. So a busy process does not take itself for a slow Redis and tighten the limits at the peak of a day.
     """
 
-    __slots__ = ("_computed_s", "_started_s")
+    __slots__ = ("_began_s", "_run_queue")
 
-    def __init__(self) -> None:
-        self._started_s, self._computed_s = monotonic(), thread_time()
+    def __init__(self, run_queue: RunQueue) -> None:
+        self._run_queue = run_queue
+        self._began_s = self._idle_s()
 
     def waited_s(self) -> float:
-        return monotonic() - self._started_s - (thread_time() - self._computed_s)
+        return self._idle_s() - self._began_s
+
+    def _idle_s(self) -> float:
+        return monotonic() - thread_time() - self._run_queue.waited_s()
 
 
 class RedisConnection:
@@ -115,7 +122,8 @@ class RedisConnection:
         self._drainer: asyncio.Task[None] | None = None
         self._restorer: asyncio.Task[None] | None = None
         self._closed = False
-        self._slow = 0
+        self._slow_s = 0.0
+        self._run_queue = RunQueue()
         self._pause_s = self._patience.pause_s
         self._up_since = self._lost_at = 0.0
         self._told_lost = False
@@ -148,6 +156,7 @@ class RedisConnection:
         self._give_up(self._waiting)
         if client is not None:
             await self._discard(client)
+        self._run_queue.close()
 
     async def call(self, *command: str | bytes | int) -> object:
         """Return the reply (bytes, int, list or None). Raises ``RedisAway``, at once while Redis is away."""
@@ -192,7 +201,7 @@ class RedisConnection:
             self._give_up(self._waiting)
 
     async def _exchange(self, client: RedisClient, batch: list[_Waiting]) -> None:
-        watch = _Watch()
+        watch = _Watch(self._run_queue)
         commands = [command for command, _ in batch]
         exchange: asyncio.Task[list[object]] = asyncio.create_task(client.exchange(commands))
         try:
@@ -222,8 +231,8 @@ class RedisConnection:
                 future.set_result(reply)
 
     def _note_pace(self, client: RedisClient, took_s: float) -> None:
-        self._slow = self._slow + 1 if took_s > self._patience.slow_s else 0
-        if self._slow >= self._patience.slow_in_a_row:
+        self._slow_s = self._slow_s + took_s if took_s > self._patience.slow_s else 0.0
+        if self._slow_s >= self._patience.slow_for_s:
             self._lose(client, TimeoutError())
 
     def _give_up(self, batch: list[_Waiting]) -> None:
@@ -237,7 +246,7 @@ class RedisConnection:
 
     def _take(self, client: RedisClient) -> None:
         self._client = client
-        self._slow = 0
+        self._slow_s = 0.0
         self._up_since = asyncio.get_running_loop().time()
 
     def _lose(self, client: RedisClient, error: Exception) -> None:
@@ -288,7 +297,7 @@ class RedisConnection:
             async with asyncio.timeout(patience.connect_s):
                 await client.open()
                 for _ in range(_PROBES):
-                    watch = _Watch()
+                    watch = _Watch(self._run_queue)
                     await client.probe()
                     if watch.waited_s() <= patience.slow_s:
                         return client, ""
