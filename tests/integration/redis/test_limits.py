@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.adapters.throttle import DEFAULT_LIMITS, MemoryThrottle
+from app.adapters.throttle import DEFAULT_LIMITS, MemoryThrottle, with_vouchers
 from app.adapters.throttle_redis import RedisThrottle, stricter
 from app.core.ports.throttle import ThrottleSubject
 from tests.contract.throttle.suite import LIMITS, admitted
@@ -71,6 +71,27 @@ async def test_a_group_is_one_slot_and_no_group_is_the_same_count_everywhere(
     granted = [await admitted(throttle, roaming, network, times=12) for network in networks]
     assert granted == [12, 8, 0, 0]
     assert [await admitted(throttle, network, times=100) for network in networks] == [48, 52, 60, 60]
+
+
+async def test_work_that_was_redeemed_on_one_machine_is_used_up_on_all(
+    connect: Connect, empty_cluster: RedisServers
+) -> None:
+    limits = with_vouchers(DEFAULT_LIMITS)
+    one, other = [
+        RedisThrottle(await connect(empty_cluster.url), AgingClock([]), limits, digest_key=SECRET)
+        for _ in range(2)
+    ]
+    passes = [
+        ThrottleSubject("pass", "number", group=NETWORK),
+        ThrottleSubject("proved", NETWORK, group=NETWORK),
+    ]
+    solution = [ThrottleSubject("proof", "number", group=NETWORK), *passes]
+    assert await admitted(one, *solution, times=1) == 1
+    assert await admitted(other, *solution, times=3) == 0
+    assert await admitted(one, *solution, times=3) == 0
+    assert (
+        await admitted(other, *passes, times=9) == 4
+    )  # five queries in all, the first by the solution itself
 
 
 async def test_nothing_in_redis_names_a_caller_and_everything_ends(
