@@ -60,7 +60,7 @@ def installation(tmp_path: Path) -> tuple[Settings, Codes]:
 async def test_nothing_counts_twice_and_nothing_is_answered_twice(
     installation: tuple[Settings, Codes], budget: Budget
 ) -> None:
-    deliveries = 40_000 if budget == "short" else 100_000
+    deliveries = 20_000 if budget == "short" else 100_000
     settings, codes = installation
     traffic = make_traffic(SEED, deliveries, codes, START)
     clock, journal, network = FakeClock(), EveningJournal(), MobileNetwork()
