@@ -55,7 +55,7 @@ HUGE_LOCAL: Final = Goal(
     unit="/s",
 )
 HUGE_UNIFORM: Final = Goal(
-    row="P7b", title="the same, uniform, cold at first", floor=None, target=2000, unit="/s"
+    row="P7b", title="the same, uniform, the file in the system's cache", floor=None, target=2000, unit="/s"
 )
 RIGHT: Final = {"first", "repeat", "over_limit"}
 _CODES: Final = 120_000
