@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -87,7 +87,8 @@ def main() -> int:
     arguments = _arguments()
     scratch = Path(tempfile.mkdtemp(prefix="yanzhen-bench-", dir=arguments.dir))
     size = "quick" if arguments.quick else "full" if arguments.full else "usual"
-    plan = Plan(size=SIZES[size], scratch=scratch)
+    rounds = arguments.rounds or SIZES[size].rounds
+    plan = Plan(size=replace(SIZES[size], rounds=rounds), scratch=scratch)
     started = time.monotonic()
     try:
         print(f"{_machine()}\n$ python -m tests.bench {' '.join(sys.argv[1:])}\n", flush=True)
@@ -116,6 +117,7 @@ def _arguments() -> argparse.Namespace:
     size.add_argument(
         "--full", action="store_true", help="about three quarters of an hour: what docs/performance.md quotes"
     )
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds of each row")
     parser.add_argument("--only", type=_rows, metavar="P1,P2", help="measure only these rows")
     parser.add_argument(
         "--dir", metavar="DIR", help="where the data lies meanwhile (the system's temporary folder)"
