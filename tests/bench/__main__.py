@@ -87,8 +87,13 @@ def main() -> int:
     arguments = _arguments()
     scratch = Path(tempfile.mkdtemp(prefix="yanzhen-bench-", dir=arguments.dir))
     size = "quick" if arguments.quick else "full" if arguments.full else "usual"
-    rounds = arguments.rounds or SIZES[size].rounds
-    plan = Plan(size=replace(SIZES[size], rounds=rounds), scratch=scratch)
+    chosen = SIZES[size]
+    chosen = replace(
+        chosen,
+        rounds=arguments.rounds or chosen.rounds,
+        seconds=arguments.seconds or chosen.seconds,
+    )
+    plan = Plan(size=chosen, scratch=scratch)
     started = time.monotonic()
     try:
         print(f"{_machine()}\n$ python -m tests.bench {' '.join(sys.argv[1:])}\n", flush=True)
@@ -118,6 +123,7 @@ def _arguments() -> argparse.Namespace:
         "--full", action="store_true", help="about three quarters of an hour: what docs/performance.md quotes"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds of each row")
+    parser.add_argument("--seconds", type=int, metavar="S", help="so many seconds a run")
     parser.add_argument("--only", type=_rows, metavar="P1,P2", help="measure only these rows")
     parser.add_argument(
         "--dir", metavar="DIR", help="where the data lies meanwhile (the system's temporary folder)"
