@@ -3,8 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.stamp
-# one more than the cores of a small machine: many tests wait for browsers, telephones and clocks
-JOBS ?= 3
+JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(JOBS) --dist loadgroup
 ZXING := node_modules/zxing-wasm
