@@ -30,23 +30,6 @@ SLACK = 1.5  # of a channel's deadline, for a machine that everything here share
 
 
 @pytest.fixture
-def database() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def machines(database: PostgresServer, redis: RedisServer, tmp_path: Path) -> Iterator[Fleet]:
     services = {"YANZHEN_DATABASE_URL": database.url(), "YANZHEN_REDIS_URL": redis.url}
     with fleet(tmp_path / "data", services, workers=WORKERS, labels=LABELS) as made:

@@ -6,7 +6,6 @@ The time for which this machine let the processes wait for a core is no part of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,23 +26,6 @@ ADDED_P99_S: Final = 0.25
 BACK_WITHIN_S: Final = 2.0
 SLACK: Final = 3  # for a machine that everything here shares
 FAULTS: Final = ((Fault.HOLE, 0.0), (Fault.SLOW, 1.0), (Fault.SLOW, 0.045), (Fault.CUT, 0.0))
-
-
-@pytest.fixture
-def database() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.kill()
 
 
 @dataclass(kw_only=True)

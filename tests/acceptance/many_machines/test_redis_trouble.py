@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,23 +25,6 @@ from tests.integration.redis.relay import Fault, Relay, relay_to
 LABELS, FEW = 40, 5
 SLACK = 1.5  # of a channel's deadline, for a machine that everything here shares
 SEEN_WITHIN_S, SEEN_SLACK = 2.0, 3.0  # that Redis went or is back
-
-
-@pytest.fixture
-def database() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis").start()
-    yield server
-    server.kill()
 
 
 def settle_elsewhere(machines: Fleet, folder: Path) -> None:
