@@ -12,6 +12,7 @@ from app.adapters.cache.memory import MemoryCache
 from app.adapters.catalogues_cached import CachedCatalogues
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.editions import Edition
+from app.core.model.catalogue import Catalogue
 from tests.contract.catalogues.suite import CatalogueContract, OpenCatalogues, catalogue_of, same
 from tests.fakes.clock import FakeClock
 from tests.fakes.editioned_memory import EditionedMemory
@@ -58,11 +59,18 @@ async def named(store: EditionedMemory) -> Edition:
 
 
 async def settled(process: CachedCatalogues) -> CachedCatalogues:
-    """Load, and wait until what was read is put."""
-    await process.load()
+    """Load from the store, and wait until what was read is put."""
+    await load_and_put(process)
     assert process._putting is not None
-    await process._putting
     return process
+
+
+async def load_and_put(process: CachedCatalogues) -> Catalogue:
+    """Load, and wait for what is put then, lest it replaces what the test puts next."""
+    found = await process.load()
+    if process._putting is not None:
+        await process._putting
+    return found
 
 
 class TestCachedCatalogues(CatalogueContract):
@@ -173,15 +181,15 @@ async def test_values_moved_to_other_places_lift_no_recall(
     await cache.put(new_key, old[old_key], ttl_s=60)
     changed = [key for key in cache.values() if key not in old and key != new_key]
     parts = [key for key in old if key != old_key]
-    process = open_process()
+    process = await settled(open_process())
     assert same(await process.load(), catalogue_of(6, recalled=40))
     assert process.tallies.refused == 2
-    assert process._putting is not None
-    await process._putting
     for key in changed:
         for part in parts:
             await cache.put(key, old[part], ttl_s=60)
-            assert same(await open_process().load(), catalogue_of(6, recalled=40))
+            process = await settled(open_process())
+            assert same(await process.load(), catalogue_of(6, recalled=40))
+            assert process.tallies.refused == 2
 
 
 class PlacelessSealing(AesGcmSealing):
@@ -206,7 +214,7 @@ async def test_a_seal_without_a_place_would_let_a_recall_be_lifted(
     lifted = []
     for part in old.values():
         await cache.put(changed, part, ttl_s=60)
-        found = await open_process(sealing=PlacelessSealing).load()
+        found = await load_and_put(open_process(sealing=PlacelessSealing))
         lifted.append(len(found.batches) == 70 and not any(batch.recalled for batch in found.batches))
     assert sum(lifted) == 1, "the test above is worth something"
 
