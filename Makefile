@@ -13,6 +13,12 @@ VENDOR := app/web/static/vendor
 COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
+# A machine that forbids compiled modules lets each of the hundreds of processes of a test run compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# thousands of processes start in the tests, and hundreds in a service's life: none should compile what another has
+unexport PYTHONDONTWRITEBYTECODE
+
 MADE_AT = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help

@@ -84,7 +84,8 @@ roots = tuple(map(str, {sysconfig.get_paths()[name] for name in ("stdlib", "plat
 seen, watching = [], True
 
 def note(event, arguments):
-    if not watching:
+    cached = event in ("open", "os.mkdir") and "__pycache__" in str(arguments[0])
+    if not watching or cached:
         return
     if event.startswith(("socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.mkdir")):
         seen.append(f"{event} {arguments[:1]!r}")
@@ -93,8 +94,7 @@ def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         written = isinstance(arguments[1], str) and any(letter in arguments[1] for letter in "wax+")
         data = arguments[0].endswith((".toml", ".json", ".db", ".sql", ".html", ".css"))
-        cached = "__pycache__" in arguments[0]
-        if (written and not cached) or (data and "site-packages" not in arguments[0]):
+        if written or (data and "site-packages" not in arguments[0]):
             seen.append(f"open {arguments[0]}")
 
 sys.addaudithook(note)
