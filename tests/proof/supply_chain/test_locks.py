@@ -13,8 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = ("runtime", "dev")
@@ -109,6 +107,9 @@ def test_the_runtime_is_part_of_what_is_tested() -> None:
 
 
 def test_the_bill_of_materials_is_valid_and_whole(document: Document) -> None:
+    from cyclonedx.schema import SchemaVersion  # two seconds, which no other test should wait for
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
     listed = {component["name"]: component for component in document["components"]}
     assert {plain(re.split(r"==", block)[0]) for block in blocks("runtime")} <= set(listed)

@@ -24,6 +24,8 @@ from channels.ivr.states import State, StateName
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 
+pytestmark = pytest.mark.xdist_group("every-call")  # every call is made once
+
 # what a line can do (operator, recording, brand lines): everything, nothing, each alone
 LINES = [
     (True, True, True),
@@ -280,19 +282,22 @@ def real_states() -> st.SearchStrategy[State]:
     return st.sampled_from(sorted({made.after for made in transitions(True, True, True)}, key=State.to_bytes))
 
 
+REAL_STATES = st.deferred(real_states)  # found when a test asks, not when tests are collected
+
+
 @given(st.binary(max_size=80))
 def test_other_bytes_are_refused(data: bytes) -> None:
     assert_refused_or_same(data)
 
 
-@given(real_states(), st.integers(0, 79), st.integers(1, 255))
+@given(REAL_STATES, st.integers(0, 79), st.integers(1, 255))
 def test_changed_bytes_are_refused_or_another_sound_state(state: State, at: int, change: int) -> None:
     data = bytearray(state.to_bytes())
     data[at % len(data)] ^= change
     assert_refused_or_same(bytes(data))
 
 
-@given(real_states(), st.integers(0, 79), st.binary(min_size=1, max_size=3))
+@given(REAL_STATES, st.integers(0, 79), st.binary(min_size=1, max_size=3))
 def test_cut_and_longer_bytes_are_refused(state: State, end: int, more: bytes) -> None:
     data = state.to_bytes()
     with pytest.raises(Undecodable):
