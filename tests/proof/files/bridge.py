@@ -1,11 +1,14 @@
 """The real storage on watched files: the part of ``sqlite3`` that the adapter and aiosqlite use, over apsw.
 
 ``with bridged(files): ...`` sends every ``sqlite3.connect`` within the folder of ``files`` through them; other paths
-keep the standard library. ``after_commit`` is called in the committing thread, after each commit, with its connection.
+keep the standard library. ``after_commit`` is called in the committing thread, after each commit, with its connection,
+``before_commit`` before each COMMIT. What the storage itself syncs of that folder is one of the watched calls too.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +19,7 @@ import apsw
 
 from tests.proof.files.vfs import WatchedFiles
 
-AfterCommit = Callable[["Connection"], None]
+AtCommit = Callable[["Connection"], None]
 
 _CHECKPOINT_AT: Final = 1000  # pages, SQLite's own default
 _CHANGES: Final = frozenset({"COMMIT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP"})
@@ -76,13 +79,15 @@ class Connection:
         *,
         busy_s: float,
         statements: int,
-        after_commit: AfterCommit | None,
+        before_commit: AtCommit | None,
+        after_commit: AtCommit | None,
     ) -> None:
         flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         with _as_sqlite3():
             self.apsw = apsw.Connection(uri, flags=flags, vfs=files.vfs_name, statementcachesize=statements)
             self.apsw.set_busy_timeout(round(busy_s * 1000))
             self.apsw.set_wal_hook(_checkpoint)
+        self._before_commit = before_commit
         self._after_commit = after_commit
         self._open = True
 
@@ -108,6 +113,8 @@ class Connection:
     def _run(self, sql: str, run: Callable[[apsw.Cursor], Any]) -> Cursor:
         word = sql.split(None, 1)[0].upper()
         before = self.apsw.total_changes() if self._open else 0
+        if word == "COMMIT" and self._before_commit is not None:
+            self._before_commit(self)
         with _as_sqlite3():
             cursor = self.apsw.cursor()
             try:
@@ -137,10 +144,20 @@ def _checkpoint(connection: apsw.Connection, database: str, pages: int) -> int:
 
 
 @contextmanager
-def bridged(files: WatchedFiles, after_commit: AfterCommit | None = None) -> Iterator[None]:
+def bridged(
+    files: WatchedFiles, after_commit: AtCommit | None = None, before_commit: AtCommit | None = None
+) -> Iterator[None]:
     """Let ``sqlite3.connect`` open what lies in the folder of ``files`` through them."""
-    usual = sqlite3.connect
+    usual, usual_sync = sqlite3.connect, os.fsync
     folder = str(files.folder.absolute()) + "/"
+
+    def sync(descriptor: int) -> None:
+        if not os.path.samestat(os.fstat(descriptor), files.folder.stat()):
+            return usual_sync(descriptor)
+        try:
+            return files.sync_folder()
+        except apsw.Error:
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
 
     def connect(database: Any, *args: Any, **options: Any) -> Any:
         text = str(database)
@@ -152,11 +169,13 @@ def bridged(files: WatchedFiles, after_commit: AfterCommit | None = None) -> Ite
             text,
             busy_s=options.get("timeout", 5.0),
             statements=options.get("cached_statements", 128),
+            before_commit=before_commit,
             after_commit=after_commit,
         )
 
     sqlite3.connect = connect  # type: ignore[assignment]
+    os.fsync = sync  # type: ignore[assignment]
     try:
         yield
     finally:
-        sqlite3.connect = usual
+        sqlite3.connect, os.fsync = usual, usual_sync

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.storage.sqlite import upgrade_sqlite
+from app.adapters.storage.sqlite import open_sqlite, upgrade_sqlite
 from app.adapters.storage.sqlite.database import open_connection
 from app.core.errors import StoreUnavailable
 from tests.contract.store.durable_suite import DurableStoreContract
@@ -45,6 +45,16 @@ class TestDurableStoreOnWatchedFiles(DurableStoreContract):
     @pytest.fixture
     def asking(self, stage: DurableStage) -> Asking:
         return Asking(stage)
+
+
+async def test_a_start_that_cannot_make_the_name_of_its_log_durable_is_refused(files: WatchedFiles) -> None:
+    path = files.folder / "record.db"
+    upgrade_sqlite(path)
+    files.before = nth(1, lambda call: io_error(call.kind), frozenset({"folder"}))
+    with pytest.raises(StoreUnavailable, match="Syncing the folder"):
+        await open_sqlite(path)
+    storage = await open_sqlite(path)
+    await storage.close()
 
 
 def test_the_log_names_what_was_made_written_and_synced(files: WatchedFiles) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import apsw
 
-Kind = Literal["open", "read", "write", "truncate", "sync", "size", "delete"]
+Kind = Literal[
+    "open", "read", "write", "truncate", "sync", "folder", "size", "delete"
+]  # folder: a sync of it
 Before = Callable[["Call"], None]
 
 _JOURNALS: Final = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
@@ -25,6 +28,7 @@ _RESULTS: Final[dict[Kind, int]] = {
     "write": apsw.SQLITE_IOERR_WRITE,
     "truncate": apsw.SQLITE_IOERR_TRUNCATE,
     "sync": apsw.SQLITE_IOERR_FSYNC,
+    "folder": apsw.SQLITE_IOERR_DIR_FSYNC,
     "size": apsw.SQLITE_IOERR_FSTAT,
     "delete": apsw.SQLITE_IOERR_DELETE,
 }
@@ -60,10 +64,20 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """``file`` was synced; ``folder`` tells that its folder was, so that names made and deleted are durable."""
+    """``file`` was synced (None: no file); ``folder`` tells that its folder was: names made and deleted last then."""
+
+    file: int | None
+    folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sync of ``file`` failed, and what was written since the last one is clean in memory: no later sync writes it.
+
+    Linux does so. Some of it may have reached the device.
+    """
 
     file: int
-    folder: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,7 @@ class Named:
     folder: bool = False
 
 
-Operation = Wrote | Truncated | Synced | Named
+Operation = Wrote | Truncated | Synced | Dropped | Named
 
 
 class PowerLost(apsw.IOError):
@@ -156,6 +170,11 @@ class WatchedFiles(apsw.VFS):
         if self.before is not None:
             self.before(Call(kind=kind, file=file, offset=offset, size=size))
 
+    def sync_folder(self) -> None:
+        """Make the names in the folder durable. Raises what :attr:`before` does."""
+        self.tell("folder", "")
+        self.operations.append(Synced(None, folder=True))
+
     def number(self, name: str) -> int:
         """Return the file of a name, a new one where there was none."""
         file = self._names.get(name)
@@ -202,8 +221,11 @@ class _WatchedFile(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - nothing need reach a device here
         self._files.tell("sync", self._name)
-        self._files.operations.append(Synced(self._number, folder=self._folder_waits))
-        self._folder_waits = False
+        self._files.operations.append(Synced(self._number, folder=False))
+        if self._folder_waits:
+            self._folder_waits = False
+            with suppress(apsw.Error):  # SQLite does not look whether it worked, and does not try again
+                self._files.sync_folder()
 
     def xFileSize(self) -> int:  # noqa: N802
         self._files.tell("size", self._name)

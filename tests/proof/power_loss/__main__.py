@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.proof.power_loss.failing_syncs import syncs_of
 from tests.proof.power_loss.recovery import Tally, crash_once
 from tests.proof.power_loss.workload import record_workload
 
@@ -19,7 +20,7 @@ def main(seed: str, point: int, turn: int) -> int:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "first").mkdir()
-        now, tally = asyncio.run(record_workload(folder / "first", seed)), Tally()
+        now, tally = asyncio.run(record_workload(folder / "first", seed, syncs=syncs_of(seed))), Tally()
         crash_once(now, point, turn, folder / "found", tally)
     print(*tally.told or ["nothing was lost, changed or corrupt"], sep="\n")  # noqa: T201 - what it is for
     return 1 if tally.told else 0

@@ -24,6 +24,7 @@ from app.core.model.catalogue import Catalogue
 from app.core.model.verdict import Verdict
 from tests.proof.files.bridge import Connection, bridged
 from tests.proof.files.vfs import Operation, WatchedFiles
+from tests.proof.power_loss.failing_syncs import FailingSyncs
 from tests.proof.power_loss.survivors import Image
 
 FILE: Final = "record.db"
@@ -68,16 +69,25 @@ class Recording:
     catalogue: Catalogue | None = None
     promises: list[Promise] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    tried: list[tuple[int, Contents]] = field(
+        default_factory=list
+    )  # when a COMMIT began, and of what, if syncs fail
+    failed: list[int] = field(default_factory=list)  # after how many operations a sync failed
 
     def promised(self, position: int) -> int:
         """Return how many promises were made in the first ``position`` operations."""
         return bisect_right(self.promises, position, key=lambda promise: promise.position)
 
     def may_be(self, position: int) -> list[Contents | None]:
-        """Return what the database may hold after a loss of power: what was promised, or with the commit under way."""
+        """Return what the database may hold after a loss of power: what was promised, or with the commit under way.
+
+        A COMMIT that failed may still have reached the device, until the next one is written in its place.
+        """
         made = self.promised(position)
         before = self.promises[made - 1].contents if made else self.contents
-        return [before, *(promise.contents for promise in self.promises[made : made + 1])]
+        since = self.promises[made - 1].position if made else 0
+        tried = [contents for begun, contents in self.tried if since <= begun <= position]
+        return [before, *tried, *(promise.contents for promise in self.promises[made : made + 1])]
 
     def acknowledged(self) -> list[tuple[int, Fact]]:
         """Return (position, fact) of every verdict: when its COMMIT returned, or, if sooner, when its caller had it.
@@ -116,8 +126,11 @@ def contents_of(connection: Any, facts: list[Any] | None = None) -> Contents:
 
 
 @contextmanager
-def recording(folder: Path, seed: str) -> Iterator[Recording]:
-    """Record what the storage does with the files in ``folder`` inside the block, free of chance and of time."""
+def recording(folder: Path, seed: str, syncs: FailingSyncs | None = None) -> Iterator[Recording]:
+    """Record what the storage does with the files in ``folder`` inside the block, free of chance and of time.
+
+    Some syncs fail where ``syncs`` says so.
+    """
     image = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
     chance = _Chance(seed)
     files = WatchedFiles(folder)
@@ -127,7 +140,11 @@ def recording(folder: Path, seed: str) -> Iterator[Recording]:
         stack.callback(apsw.randomness, 0)
         stack.callback(chance.unregister)
         apsw.randomness(0)  # SQLite draws a new seed, from `chance`
-        stack.enter_context(bridged(files, partial(_promise, now)))
+        trying = None
+        if syncs is not None:
+            trying = partial(_try, now)
+            files.before = partial(syncs.meet, files, now.failed)
+        stack.enter_context(bridged(files, partial(_promise, now), trying))
         planted = stack.enter_context(pytest.MonkeyPatch.context())
         planted.setattr(transaction, "secrets", chance)
         planted.setattr(writer, "IDLE_S", NEVER_S)
@@ -137,11 +154,17 @@ def recording(folder: Path, seed: str) -> Iterator[Recording]:
 
 def _promise(now: Recording, connection: Connection) -> None:
     position = len(now.operations)
+    if now.tried and now.tried[-1][0] == position:
+        return  # it wrote nothing, and so nothing in the place of a COMMIT that failed
     contents = contents_of(connection.apsw)
     facts = 0
     if "verification" in contents:
         facts = connection.apsw.execute("SELECT count(*) FROM verification").fetchone()[0]
     now.promises.append(Promise(position=position, contents=contents, facts=facts))
+
+
+def _try(now: Recording, connection: Connection) -> None:
+    now.tried.append((len(now.operations), contents_of(connection.apsw)))
 
 
 class _Chance(apsw.VFS):

@@ -1,17 +1,17 @@
 """What a device may still hold after the power went: all that was synced, and any of what was not.
 
 Of the writes since a file's last sync a random part survives: none, all, the first few, the first few with the last
-one torn at a sector, any subset, or any sectors of any subset. Names made or deleted since the folder's last sync
-survive in their order up to some moment.
+one torn at a sector, any subset, or any sectors of any subset. The same goes for what a failed sync dropped, under all
+that was synced later. Names made or deleted since the folder's last sync survive in their order up to some moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Final
 
-from tests.proof.files.vfs import Named, Operation, Synced, Truncated, Wrote
+from tests.proof.files.vfs import Dropped, Named, Operation, Synced, Truncated, Wrote
 
 Image = dict[str, bytes]
 
@@ -27,16 +27,20 @@ class Device:
         self._named: list[Named] = []
         self._kept = {file: bytearray(image[name]) for name, file in names.items()}
         self._waiting: dict[int, list[_Change]] = {file: [] for file in self._kept}
+        # of a file with a failed sync, each time what that dropped, and what was synced later, over it
+        self._over: dict[int, list[tuple[list[_Change], list[_Change]]]] = {}
 
     def carry_out(self, operation: Operation) -> None:
         """Take the next operation of the log."""
         match operation:
             case Wrote() | Truncated():
                 self._waiting[operation.file].append(operation)
-            case Synced():
-                for change in self._waiting[operation.file]:
-                    _apply(self._kept[operation.file], change)
+            case Dropped():
+                self._over.setdefault(operation.file, []).append((self._waiting[operation.file], []))
                 self._waiting[operation.file] = []
+            case Synced():
+                if operation.file is not None:
+                    self._settle(operation.file)
                 if operation.folder:
                     self._settle_names()
             case Named():
@@ -54,10 +58,19 @@ class Device:
         image: Image = {}
         for name, file in sorted(names.items()):
             contents = bytearray(self._kept[file])
-            for change in _surviving(self._waiting[file], luck):
-                _apply(contents, change)
+            for dropped, synced in self._over.get(file, ()):
+                _apply_all(contents, _surviving(dropped, luck))
+                _apply_all(contents, synced)
+            _apply_all(contents, _surviving(self._waiting[file], luck))
             image[name] = bytes(contents)
         return image
+
+    def _settle(self, file: int) -> None:
+        if file in self._over:
+            self._over[file][-1][1].extend(self._waiting[file])
+        else:
+            _apply_all(self._kept[file], self._waiting[file])
+        self._waiting[file] = []
 
     def _settle_names(self) -> None:
         for named in self._named:
@@ -80,6 +93,11 @@ def _apply(contents: bytearray, change: _Change) -> None:
         del contents[change.size :]
     else:
         contents[change.offset : change.offset + len(change.data)] = change.data
+
+
+def _apply_all(contents: bytearray, changes: Iterable[_Change]) -> None:
+    for change in changes:
+        _apply(contents, change)
 
 
 def _surviving(waiting: Sequence[_Change], luck: Random) -> Iterator[_Change]:

@@ -14,18 +14,22 @@ from typing import Any, Final
 
 import pytest
 
+from app.adapters.storage import sqlite
 from app.adapters.storage.sqlite import database, writer
 from app.adapters.storage.sqlite.histories import FoldLimits, Histories
 from tests.proof.files.vfs import Named, Synced, Wrote
 from tests.proof.harness import Prove
 from tests.proof.power_loss.__main__ import main as replay
+from tests.proof.power_loss.failing_syncs import FAILING, FailingSyncs, syncs_of
 from tests.proof.power_loss.recording import FILE, Recording
 from tests.proof.power_loss.recovery import Kind, Tally, crash
 from tests.proof.power_loss.workload import record_workload
 
 FOLD: Final = Histories.fold
-SHORT: Final = [f"evening {number}" for number in range(10)]
-LONG: Final = [f"evening {number}" for number in range(10, 200)]
+SHORT, LONG = (
+    [seed for number in numbers for seed in (f"evening {number}", f"{FAILING} {number}")]
+    for numbers in (range(5), range(5, 100))
+)
 CRASHES: Final = 410
 AGAIN_EVERY, SERVE_EVERY = 60, 60
 CONTROL_STEPS: Final = 12
@@ -46,18 +50,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def points_of(now: Recording, count: int) -> list[int]:
-    """Return points to crash at: half anywhere, half within the three calls after a COMMIT returned."""
+    """Return points to crash at: half anywhere, half within the three calls after a COMMIT returned.
+
+    Where syncs failed, half of the latter are within the twenty calls after one of those.
+    """
     luck, last = Random(now.seed), len(now.operations)
     anywhere = [luck.randint(0, last) for _ in range(count // 2)]
-    soon = [luck.choice(now.promises).position + luck.randint(0, 3) for _ in range(count - count // 2)]
-    return [min(point, last) for point in anywhere + soon]
+    failed = [luck.choice(now.failed) + luck.randint(0, 20) for _ in range(count // 4 if now.failed else 0)]
+    rest = count - len(anywhere) - len(failed)
+    soon = [luck.choice(now.promises).position + luck.randint(0, 3) for _ in range(rest)]
+    return [min(point, last) for point in anywhere + failed + soon]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_was_acknowledged_survives(seed: str, folder: Path, prove: Prove) -> None:
-    now = asyncio.run(record_workload(folder / "first", seed))
+    now = asyncio.run(record_workload(folder / "first", seed, syncs=syncs_of(seed)))
     tally = Tally()
     points = points_of(now, CRASHES)
+    failures = {"failed_syncs": len(now.failed)} if seed.startswith(FAILING) else {}
     crash(now, points, folder / "found", tally, again=AGAIN_EVERY, serve=SERVE_EVERY)
     for line in tally.told[:5]:
         print("replay with: python -m tests.proof.power_loss", line)  # noqa: T201 - pytest shows it with the failure
@@ -70,6 +80,7 @@ def test_what_was_acknowledged_survives(seed: str, folder: Path, prove: Prove) -
         second_crashes=tally.second_crashes,
         restarts=tally.restarts,
         acknowledged_verdicts=tally.acknowledged,
+        **failures,
     )
 
 
@@ -95,6 +106,25 @@ def test_verdicts_before_their_commit_are_caught(
 ) -> None:
     monkeypatch.setattr(writer.Writer, "_transact", answer_before_commit)
     now = asyncio.run(record_workload(folder / "first", seed, steps=CONTROL_STEPS, only_asked=True))
+    assert_caught(now, folder)
+    prove("planted control", caught=1)
+
+
+@pytest.mark.parametrize("seed", SHORT[:3])
+def test_failed_syncs_that_nobody_notices_are_caught(seed: str, folder: Path, prove: Prove) -> None:
+    syncs = FailingSyncs(seed, unnoticed=True)
+    now = asyncio.run(record_workload(folder / "first", seed, steps=CONTROL_STEPS, syncs=syncs))
+    assert_caught(now, folder)
+    prove("planted control", caught=1)
+
+
+@pytest.mark.parametrize("seed", SHORT[:3])
+def test_a_start_that_leaves_the_name_of_the_log_to_sqlite_is_caught(
+    seed: str, folder: Path, prove: Prove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "sync_folder", lambda _folder: None)
+    syncs = FailingSyncs(seed, {"folder": 1.0})
+    now = asyncio.run(record_workload(folder / "first", seed, steps=CONTROL_STEPS, syncs=syncs))
     assert_caught(now, folder)
     prove("planted control", caught=1)
 
@@ -130,7 +160,7 @@ def assert_caught(now: Recording, folder: Path, kind: Kind = "lost") -> None:
     tally = Tally()
     crash(now, points_of(now, 24), folder / "found", tally)
     assert tally.breaches[kind], f"the planted fault was not noticed: {tally.breaches}"
-    assert kind == "corrupt" or not tally.breaches["corrupt"], tally.told
+    assert kind == "corrupt" or now.failed or not tally.breaches["corrupt"], tally.told
 
 
 def answer_before_commit(self: writer.Writer, work: Any, *, keep: bool) -> Any:
@@ -149,12 +179,13 @@ def tell_then_fold(self: Histories, labels: int) -> None:
     FOLD(self, min(labels, 1))
 
 
-def test_a_seed_gives_the_same_log(folder: Path) -> None:
+@pytest.mark.parametrize("seed", SHORT[:2])
+def test_a_seed_gives_the_same_log(seed: str, folder: Path) -> None:
     logs = []
     for name in ("first", "second"):
         (folder / name).mkdir(exist_ok=True)
-        now = asyncio.run(record_workload(folder / name, SHORT[0]))
-        logs.append((now.operations, now.promises))
+        now = asyncio.run(record_workload(folder / name, seed, syncs=syncs_of(seed)))
+        logs.append((now.operations, now.promises, now.tried, now.failed))
     assert logs[0] == logs[1]
 
 

@@ -16,7 +16,7 @@ from app.adapters.storage.sqlite.call_records import SqliteCallRecords
 from app.adapters.storage.sqlite.catalogues import SqliteCatalogues
 from app.adapters.storage.sqlite.checkpoints import Checkpointer
 from app.adapters.storage.sqlite.correspondence import SqliteCorrespondence
-from app.adapters.storage.sqlite.database import open_connection, require_current_schema
+from app.adapters.storage.sqlite.database import open_connection, require_current_schema, sync_folder
 from app.adapters.storage.sqlite.database import upgrade as upgrade_sqlite
 from app.adapters.storage.sqlite.histories import FoldLimits
 from app.adapters.storage.sqlite.outbox import SqliteOutbox
@@ -105,6 +105,9 @@ async def open_sqlite(path: Path, *, fold: FoldLimits | None = None) -> SqliteSt
             connections.append(connection)
         checkpointer = Checkpointer(path)
         opened.callback(checkpointer.close)
+        # The log is there now. SQLite syncs its name too, but goes on where that fails, and what is in a file without
+        # a name is lost with the power.
+        sync_folder(path.parent)
         writer = Writer(path, fold)
         opened.pop_all()
     reads, writes, asks = connections

@@ -83,6 +83,16 @@ def open_connection(path: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names of the files in a folder durable. Raises ``StoreUnavailable``."""
+    with as_store_errors(f"Syncing the folder {folder}"):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def upgrade(path: Path) -> tuple[str, ...]:
     """Apply every pending migration, each in one transaction; creates the file. Returns the names applied."""
     connection = open_connection(path, create=True)
