@@ -9,7 +9,7 @@ from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise
+from functools import cache
 from typing import Final
 
 _WITHIN_S: Final = 86_400.0
@@ -18,7 +18,7 @@ _GROUPS: Final = 10_000
 _KNOWN: Final = 20_000
 _SLOTS: Final = 100_003  # a prime, so that blocks of five digits hardly meet
 _NEAR: Final = 3
-_BLOCKS: Final = _NEAR + 1  # codes that differ in three places are equal in one block of four
+_BLOCKS: Final = 4  # codes that differ in three places are equal in one of them
 _TAG_DIGITS: Final = 9  # tag and check digits (service rules, section 2)
 _ISSUED_LENGTHS: Final = frozenset({16, 20, 24})
 
@@ -76,14 +76,15 @@ class Neighbourhoods:
 
     def note_label(self, digits: str) -> None:
         """Remember the code of a label that is in the record; the oldest of some 20,000 goes."""
+        firsts, seconds, thirds, fourths = self._places
         first = int(digits[: len(digits) // _BLOCKS] or "0") % _SLOTS
-        if self._ring[self._places[0][first] - 1] == digits:  # as of most that are sold just now
+        if self._ring[firsts[first] - 1] == digits:  # as of most that are sold just now
             return
-        slots = _slots(digits)
+        _, second, third, fourth = _slots(digits)
         self._ring[self._next] = digits
-        for places, slot in zip(self._places, slots, strict=True):
-            places[slot] = self._next + 1
-        self._next = (self._next + 1) % _KNOWN
+        place = self._next + 1
+        firsts[first] = seconds[second] = thirds[third] = fourths[fourth] = place
+        self._next = place % _KNOWN
 
     def note_wrong(self, digits: str, now_s: float) -> tuple[Closeness, ...]:
         """Count a code that is in no record, and sound in itself; return what begins with it."""
@@ -111,10 +112,20 @@ class Neighbourhoods:
         return None
 
 
-def _slots(digits: str) -> tuple[int, ...]:
-    length = len(digits)
-    cuts = [length * number // _BLOCKS for number in range(_BLOCKS + 1)]
-    return tuple(int(digits[start:end] or "0") % _SLOTS for start, end in pairwise(cuts))
+def _slots(digits: str) -> tuple[int, int, int, int]:
+    """Return a slot for each of four blocks. Written out, because it is done for every query that is answered."""
+    one, two, three = _cuts(len(digits))
+    return (
+        int(digits[:one] or "0") % _SLOTS,
+        int(digits[one:two] or "0") % _SLOTS,
+        int(digits[two:three] or "0") % _SLOTS,
+        int(digits[three:] or "0") % _SLOTS,
+    )
+
+
+@cache
+def _cuts(length: int) -> tuple[int, int, int]:
+    return length // 4, length * 2 // 4, length * 3 // 4
 
 
 def _distance(one: str, other: str) -> int:
