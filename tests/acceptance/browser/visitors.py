@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request
 
 from tests.acceptance.browser.conftest import SCREENSHOTS
 from tests.acceptance.browser.running_site import RunningSite
@@ -51,18 +51,38 @@ async def visiting(
         **options,
     )
     page = await context.new_page()
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on(
-        "console", lambda line: trouble.append(line.text) if "Content Security Policy" in line.text else None
-    )
-    page.on(
-        "request", lambda request: None if request.url.startswith(site.url) else trouble.append(request.url)
-    )
     try:
-        yield page
+        with without_trouble(page, site):
+            yield page
     finally:
         await context.close()
+
+
+@contextmanager
+def without_trouble(page: Page, site: RunningSite) -> Iterator[None]:
+    """Fail the test if there is an error in a script or a request to another host meanwhile."""
+    trouble: list[str] = []
+
+    def broken(error: Error) -> None:
+        trouble.append(str(error))
+
+    def said(line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text:
+            trouble.append(line.text)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(site.url):
+            trouble.append(request.url)
+
+    page.on("pageerror", broken)
+    page.on("console", said)
+    page.on("request", asked)
+    try:
+        yield
+    finally:
+        page.remove_listener("pageerror", broken)
+        page.remove_listener("console", said)
+        page.remove_listener("request", asked)
     assert trouble == []
 
 
@@ -88,12 +108,12 @@ async def violations(page: Page, axe: str) -> list[str]:
     """Return what axe-core finds wrong, one line a finding."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(axe)
-    found = await page.evaluate("rules => axe.run(document, rules)", _RULES)
-    return [
-        f"{rule['id']}: {node['target']} {node['failureSummary']}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
+    found = await page.evaluate(
+        """async (rules) => (await axe.run(document, rules)).violations.flatMap((rule) =>
+             rule.nodes.map((node) => `${rule.id}: ${node.target} ${node.failureSummary}`))""",
+        _RULES,
+    )
+    return list(found)
 
 
 async def overflow(page: Page) -> int:
