@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from app.adapters import catalogues_cached
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.catalogues_cached import CachedCatalogues
 from app.adapters.sealing import AesGcmSealing
@@ -26,6 +27,18 @@ class SeenCache(MemoryCache):
 
     def values(self) -> dict[str, bytes]:
         return {key: value for key, (_, value) in self._values.items()}
+
+
+@pytest.fixture(autouse=True)
+def a_machine_that_stands_still_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache is never too slow to be asked again here, but where a test is about that."""
+    monkeypatch.setattr(catalogues_cached, "_SLOW_S", 600.0)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for another's copy waits for a minute."""
+    monkeypatch.setattr(catalogues_cached, "_LOOKS", 1200)
 
 
 @pytest.fixture
@@ -85,6 +98,7 @@ class TestWithACacheThatForgetsAtOnce(CatalogueContract):
         return lambda: open_process(on=MemoryCache(FakeClock(), entries=1))
 
 
+@pytest.mark.usefixtures("patient")
 async def test_one_process_reads_the_store_and_all_others_the_copy(
     store: EditionedMemory, open_process: Open
 ) -> None:
@@ -244,7 +258,7 @@ async def test_a_reader_that_died_is_waited_for_a_second_and_no_longer(
 ) -> None:
     process = open_process()
     await cache.claim(f"{process._key(await named(store))}:read", ttl_s=60)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert same(await process.load(), catalogue_of(5))
     assert process.tallies.from_store == 1
 
@@ -252,7 +266,7 @@ async def test_a_reader_that_died_is_waited_for_a_second_and_no_longer(
 async def test_a_cache_that_was_slow_to_say_nothing_is_not_asked_again(
     store: EditionedMemory, cache: SeenCache, open_process: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.adapters.catalogues_cached._SLOW_S", 0.0)
+    monkeypatch.setattr(catalogues_cached, "_SLOW_S", 0.0)
     process = open_process()
     await cache.claim(f"{process._key(await named(store))}:read", ttl_s=60)
     assert same((await settled_reader(process))._catalogue or catalogue_of(0), catalogue_of(5))
