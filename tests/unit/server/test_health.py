@@ -81,9 +81,11 @@ async def test_a_hanging_check_is_late_and_not_cancelled() -> None:
         assert b'"code":"late"' in response.body
     assert probe.asked == 1
     probe.gate.set()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    running = health._states["record"].task
+    assert running is not None
+    await running
     assert (await health.ready(ASKED)).status == 200
+    assert probe.asked == 1
 
 
 async def test_a_failure_of_another_kind_is_not_ready_either() -> None:
