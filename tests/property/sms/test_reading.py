@@ -147,7 +147,7 @@ def test_any_text_is_understood(text: str, media: bool) -> None:
 def test_a_hostile_text_is_understood_at_once(text: str) -> None:
     quickest = 10.0
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.thread_time()  # of the processor: others share the machine
         read(text)
-        quickest = min(quickest, time.perf_counter() - started)
+        quickest = min(quickest, time.thread_time() - started)
     assert quickest < _AT_ONCE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +17,20 @@ _LAUGHS = (
     + "".join(f'<!ENTITY a{n} "{f"&a{n - 1 if n else str()};" * 10}">' for n in range(10))
     + "]><xml><Content>&a9;</Content></xml>"
 )
+
+
+def refused_at_once(read: Callable[[bytes], object], body: bytes) -> Undecodable:
+    """Return why ``body`` is refused; at once is what the quickest of some tries takes of the processor."""
+    quickest = 10.0
+    for _ in range(5):
+        started = time.thread_time()
+        with pytest.raises(Undecodable) as refused:
+            read(body)
+        quickest = min(quickest, time.thread_time() - started)
+        if quickest < _AT_ONCE_S:
+            break
+    assert quickest < _AT_ONCE_S
+    return refused.value
 
 
 def test_fields_and_one_level_below_are_read() -> None:
@@ -73,12 +88,9 @@ def test_numbers_of_json_keep_every_digit() -> None:
     ],
 )
 def test_anything_but_plain_fields_is_refused_at_once(body: bytes) -> None:
-    started = time.thread_time()
-    with pytest.raises(Undecodable) as refused:
-        read_xml(body)
-    assert time.thread_time() - started < _AT_ONCE_S
-    assert "passwd" not in str(refused.value)
-    assert refused.value.__cause__ is None
+    refused = refused_at_once(read_xml, body)
+    assert "passwd" not in str(refused)
+    assert refused.__cause__ is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +113,4 @@ def test_anything_but_plain_fields_is_refused_at_once(body: bytes) -> None:
     ],
 )
 def test_anything_but_a_json_object_is_refused_at_once(body: bytes) -> None:
-    started = time.thread_time()
-    with pytest.raises(Undecodable):
-        read_json(body)
-    assert time.thread_time() - started < _AT_ONCE_S
+    refused_at_once(read_json, body)
