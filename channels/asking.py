@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from app.core.errors import YanzhenError
@@ -70,17 +70,20 @@ class Asking:
             reason = Detail.NOT_RECORDED
         return Verdict(outcome=Outcome.UNAVAILABLE, reasons=(reason,), retry_after_s=_RETRY_AFTER_S)
 
-    async def admit(self, subjects: Sequence[ThrottleSubject]) -> Admission:
+    def admit(self, subjects: Sequence[ThrottleSubject]) -> Awaitable[Admission]:
         """Count one query against the limits."""
-        return await self._throttle.admit(subjects)
+        return self._throttle.admit(subjects)
 
     async def verify(
         self, request: VerificationRequest, subjects: Sequence[ThrottleSubject], *, deadline_ms: int
     ) -> Verdict:
         """Return the engine's verdict, and count what it says of wrong codes against ``subjects``."""
         verdict = await self.engine.verify(request, deadline_ms=deadline_ms)
-        notes = [self._throttle.note_wrong(subjects) for _ in range(_wrong_guesses(request, verdict))]
-        if keeps(verdict):
+        guesses, kept = _wrong_guesses(request, verdict), keeps(verdict)
+        if not (guesses or kept):  # nearly every query
+            return verdict
+        notes = [self._throttle.note_wrong(subjects) for _ in range(guesses)]
+        if kept:
             notes.append(self.window.note(self._keys(request), verdict))
         await together(notes)
         return verdict

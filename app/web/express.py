@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
+from app.core.model.value import value
 from app.web.routing import Endpoint
 
 _HEAD_MOST: Final = 8190
@@ -27,7 +27,7 @@ _NEVER: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PlainPost:
     """One request taken: where it goes, its headers by lower-case name, its body."""
 
