@@ -116,7 +116,7 @@ async def test_an_impossible_address_was_not_called(calls: AiohttpCalls, url: st
 async def test_a_header_that_would_become_two_was_not_sent(calls: AiohttpCalls) -> None:
     async with serving(hang) as server:
         call = HttpCall(method="GET", url=server.url, headers=(("X", "a\r\nY: b"),))
-        answer = await calls.call(call, deadline_s=5)
+        answer = await calls.call(call, deadline_s=60)
         assert isinstance(answer, NotCalled | Unanswered)
         assert server.requests == []
 
@@ -133,7 +133,7 @@ async def test_a_name_that_means_nobody_was_not_called(
 
 async def test_a_failed_handshake_was_not_called(calls: AiohttpCalls) -> None:
     async with serving(hang) as server:  # it does not speak TLS, so it never gets a request
-        answer = await calls.call(get(server.url.replace("http:", "https:")), deadline_s=0.3)
+        answer = await calls.call(get(server.url.replace("http:", "https:")), deadline_s=0.5)
         assert answer == NotCalled(why="deadline")
         assert server.requests == []
 
@@ -150,9 +150,8 @@ async def test_a_failed_handshake_was_not_called(calls: AiohttpCalls) -> None:
 
 async def test_a_server_that_hangs_leaves_the_call_unanswered_in_time(calls: AiohttpCalls) -> None:
     async with serving(hang) as server:
-        started = asyncio.get_running_loop().time()
-        assert await calls.call(get(server.url), deadline_s=0.2) == Unanswered(why="deadline")
-        assert asyncio.get_running_loop().time() - started < 2
+        async with asyncio.timeout(8):
+            assert await calls.call(get(server.url), deadline_s=1) == Unanswered(why="deadline")
         assert len(server.requests) == 1
 
 
@@ -165,7 +164,7 @@ async def test_a_slow_answer_counts_as_a_whole(calls: AiohttpCalls) -> None:
             await asyncio.wait((asyncio.ensure_future(reader.read(1)),), timeout=0.05)
 
     async with serving(dawdle) as server:
-        assert await calls.call(get(server.url), deadline_s=0.3) == Unanswered(why="deadline")
+        assert await calls.call(get(server.url), deadline_s=1) == Unanswered(why="deadline")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +182,7 @@ async def test_an_answer_that_breaks_off_is_none_and_nothing_is_repeated(
 ) -> None:
     async with serving(saying(part)) as server:
         for method in ("GET", "POST"):
-            answer = await calls.call(HttpCall(method=method, url=server.url), deadline_s=5)
+            answer = await calls.call(HttpCall(method=method, url=server.url), deadline_s=60)
             assert answer == Unanswered(why="broken_off")
         assert len(server.requests) == 2
 
@@ -204,7 +203,7 @@ async def test_a_huge_answer_is_cut(calls: AiohttpCalls) -> None:
             await writer.drain()
 
     async with serving(babble) as server:
-        answer = await calls.call(get(server.url), deadline_s=5)
+        answer = await calls.call(get(server.url), deadline_s=60)
         assert answer == HttpAnswer(status=200, body=bytes(64 * 1024))
 
 
@@ -216,14 +215,14 @@ async def test_a_packed_answer_is_not_unpacked(calls: AiohttpCalls) -> None:
 
 async def test_each_call_has_a_connection_of_its_own_and_many_run_at_once(calls: AiohttpCalls) -> None:
     async with serving(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as server:
-        answers = await asyncio.gather(*(calls.call(get(server.url)) for _ in range(100)))
+        answers = await asyncio.gather(*(calls.call(get(server.url), deadline_s=60) for _ in range(100)))
         assert answers == [HttpAnswer(status=200, body=b"ok")] * 100
         assert server.connections == 100
 
 
 async def test_a_cancelled_call_ends_and_the_next_goes_on(calls: AiohttpCalls) -> None:
     async with serving(hang) as server:
-        calling = asyncio.create_task(calls.call(get(server.url), deadline_s=30))
+        calling = asyncio.create_task(calls.call(get(server.url), deadline_s=100))
         while not server.requests:
             await asyncio.sleep(0)
         calling.cancel()

@@ -35,7 +35,7 @@ class Running:
         writer.write(data)
         received = b""
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while chunk := await reader.read(65536):
                     received += chunk
                     if until is not None and until in received:

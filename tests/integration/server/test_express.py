@@ -23,7 +23,7 @@ from tests.integration.server.running import LOOPBACK, Running, running
 from tests.integration.server.toy_channel import GatedPipeline, ToyChannel
 
 ROUTE = Route(method="POST", path="/toy", max_body_bytes=100)
-OPTIONS = ServerOptions(public_url="http://127.0.0.1", metrics_from=LOOPBACK, drain_s=5, body_deadline_s=0.3)
+OPTIONS = ServerOptions(public_url="http://127.0.0.1", metrics_from=LOOPBACK, drain_s=5, body_deadline_s=30)
 HEAD = b"POST /toy HTTP/1.1\r\nHost: x\r\n"
 POST = HEAD + b"Content-Type: application/json\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -236,7 +236,7 @@ async def test_idle_connections_are_closed(service: SampleService) -> None:
     lane = ExpressLane(endpoints=ENDPOINTS, answer=_never, usual=asyncio.Protocol, idle_s=0.2)
     listener = await asyncio.get_running_loop().create_server(lane, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.close()
     await lane.stop(1)
@@ -262,7 +262,7 @@ async def test_broken_requests_get_a_problem_that_repeats_nothing(site: Running)
 async def test_a_resting_connection_may_bring_one_more_request_and_is_told_to_close(
     service: SampleService,
 ) -> None:
-    options = replace(OPTIONS, patience_s=20)
+    options = replace(OPTIONS, patience_s=60)
     toy = ToyChannel(ROUTE)
     async with running([toy], service.pipeline, service.journal, options=options) as site:
         express = await asyncio.open_connection("127.0.0.1", site.server.port)
@@ -275,7 +275,7 @@ async def test_a_resting_connection_may_bring_one_more_request_and_is_told_to_cl
         assert not stopping.done()
         express[1].write(POST)
         usual[1].write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for reader, _ in (express, usual):
                 answer = await reader.read()
                 assert answer.startswith(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")

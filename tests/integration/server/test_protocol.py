@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -22,7 +23,7 @@ ROUTES = (
     Route(method="POST", path="/toy", max_body_bytes=100),
     Route(method="GET", path="/toy/{name}"),
 )
-OPTIONS = ServerOptions(public_url="http://127.0.0.1", metrics_from=LOOPBACK, drain_s=5, body_deadline_s=0.2)
+OPTIONS = ServerOptions(public_url="http://127.0.0.1", metrics_from=LOOPBACK, drain_s=5, body_deadline_s=30)
 
 
 @pytest.fixture
@@ -127,9 +128,11 @@ async def test_a_body_of_exactly_the_limit_is_taken(client: ClientSession, toy: 
 
 
 async def test_a_body_that_does_not_come_is_refused_and_the_connection_closed(
-    site: Running, toy: ToyChannel
+    service: SampleService, toy: ToyChannel
 ) -> None:
-    answer = await site.raw(b"POST /toy HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc")
+    hasty = replace(OPTIONS, body_deadline_s=0.2)
+    async with running([toy], service.pipeline, service.journal, options=hasty) as site:
+        answer = await site.raw(b"POST /toy HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc")
     assert answer.startswith(b"HTTP/1.1 418 ")
     assert b"Connection: close\r\n" in answer
     assert answer.endswith(b"malformed")
@@ -238,7 +241,7 @@ async def test_a_client_that_leaves_does_not_cancel_what_it_asked_for(toy: ToyCh
     async with running([toy], cast(Pipeline, gated), RecordingJournal(), options=OPTIONS) as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
         writer.write(b"GET /toy HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.wait_for(gated.entered.wait(), 10)
+        await asyncio.wait_for(gated.entered.wait(), 30)
         writer.transport.abort()
         for _ in range(5):
             await asyncio.sleep(0)
@@ -251,7 +254,7 @@ async def test_stopping_lets_requests_under_way_finish_and_takes_no_new_ones(toy
     gated = GatedPipeline()
     async with running([toy], cast(Pipeline, gated), RecordingJournal(), options=OPTIONS) as site:
         asked = asyncio.create_task(site.raw(b"GET /toy HTTP/1.1\r\nHost: x\r\n\r\n"))
-        await asyncio.wait_for(gated.entered.wait(), 10)
+        await asyncio.wait_for(gated.entered.wait(), 30)
         port = site.server.port
         stopping = asyncio.create_task(site.server.stop())
         for _ in range(5):
@@ -261,16 +264,18 @@ async def test_stopping_lets_requests_under_way_finish_and_takes_no_new_ones(toy
         assert not stopping.done()
         gated.gate.set()
         assert (await asked).endswith(b"carried")
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(stopping, 30)
 
 
-async def test_stopping_closes_idle_connections_at_once(site: Running) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
-    writer.write(b"GET /toy HTTP/1.1\r\nHost: x\r\n\r\n")
-    await reader.readuntil(b"toy")
-    await asyncio.wait_for(site.server.stop(), 2)
-    assert await reader.read() == b""
-    writer.close()
+async def test_stopping_closes_idle_connections_at_once(toy: ToyChannel, service: SampleService) -> None:
+    patient = replace(OPTIONS, drain_s=100)
+    async with running([toy], service.pipeline, service.journal, options=patient) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+        writer.write(b"GET /toy HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"toy")
+        await asyncio.wait_for(site.server.stop(), 30)
+        assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_taken_port_is_said_at_the_start(site: Running, toy: ToyChannel) -> None:
