@@ -30,7 +30,8 @@ from tests.bench.prefill import (
     uniform_labels,
     write_codes,
 )
-from tests.bench.serving import Load, Served, fire, free_port, generator, serving
+from tests.bench.serving import Load, Served, fire, generator, serving
+from tests.fakes.ports import free_port
 
 RATE_LOCAL: Final = Goal(row="P1", title="durable answers/s over HTTP, local", floor=0.60, target=0.90)
 RATE_UNIFORM: Final = Goal(row="P1b", title="durable answers/s over HTTP, uniform", floor=0.45, target=0.80)

@@ -156,13 +156,6 @@ def fire(served: Served, codes: Path, *, offset: int, seconds: int) -> Load:
     return Load(cpu_s=cpu_s, **figures)
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _generator_words(port: int, codes: Path, offset: int, seconds: int) -> list[str]:
     pinned = ["taskset", "-c", str(cores()[1])] if shutil.which("taskset") else []
     if shutil.which("wrk"):

@@ -33,7 +33,8 @@ from tests.bench.measures import (
 )
 from tests.bench.plan import Plan
 from tests.bench.prefill import DataFolder, local_labels, new_folder, prefilled, write_codes
-from tests.bench.serving import Load, fire, free_port, serving
+from tests.bench.serving import Load, fire, serving
+from tests.fakes.ports import free_port
 from tests.fakes.postgres_server import PostgresServer, fresh_name
 
 BATCHES: Final = Goal(

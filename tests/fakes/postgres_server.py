@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.fakes.ports import free_port
+
 OWNER, PASSWORD = "yanzhen", "at/home:2026"  # needs quoting in an address, as real ones do
 _UNPRIVILEGED = "nobody"  # the server refuses to run as root
 _SETTINGS = {
@@ -45,7 +47,7 @@ class PostgresServer:
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="yz-pg-"))
         self.data = self.folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._binaries = self._reachable_binaries()
@@ -149,10 +151,3 @@ class PostgresServer:
 def fresh_name() -> str:
     """Return a name for a database that no other test has."""
     return f"test_{secrets.token_hex(6)}"
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port

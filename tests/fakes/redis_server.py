@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from time import monotonic
@@ -19,11 +18,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-HOST = "127.0.0.1"
+from tests.fakes.ports import HOST, free_port
+
 SLOTS = 16384
 _START_S = 20.0
-_BUS = 10_000  # a Cluster's nodes talk to each other on the port above
-_PORTS = range(21_000, 32_000)  # with the bus still below what the system gives to clients at random
 
 
 def binary() -> str:
@@ -41,23 +39,6 @@ def binary() -> str:
         message = "no redis-server was found: run `make setup`"
         raise RuntimeError(message)
     return path
-
-
-def free_port() -> int:
-    for port in random.SystemRandom().sample(_PORTS, 200):
-        if _is_free(port) and _is_free(port + _BUS):
-            return port
-    message = "no free port was found"
-    raise RuntimeError(message)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def wait_until(holds: Callable[[], bool], what: str, within_s: float = _START_S) -> None:
@@ -81,7 +62,7 @@ class RedisServer:
     folder: Path
     options: Sequence[str] = ()
     sentinel: bool = False
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=partial(free_port, with_bus=True))
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -16,7 +16,7 @@ from channels.base import ChannelAdapter
 from channels.registry import load_channels
 from channels.web.settings import WebOptions
 from channels.wechat.page import PageAdapter, PageSigner
-from tests.acceptance.cli.shell import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.sample_service import SampleService, start_sample_service
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from playwright.async_api import Browser, Page
 
 from tests.acceptance.browser.running_site import ROOT
 from tests.acceptance.browser.visitors import headline, press_check
+from tests.fakes.ports import free_port
 
 _LINE = re.compile(r"^((?:\d{4} ){3,5}\d{4})\s+(\w+)\s")
 _STARTS_WITHIN_S = 60
@@ -30,9 +30,7 @@ class Demonstration:
 
 @asynccontextmanager
 async def demonstration(folder: Path) -> AsyncIterator[Demonstration]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app", "--data-dir", str(folder), "demo", "--port", str(port),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

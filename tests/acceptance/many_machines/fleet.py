@@ -23,8 +23,9 @@ from app.core.model.verdict import Outcome
 from app.settings import load_settings
 from app.speech.library import SpokenName
 from app.speech.spoken import Phrase
-from tests.acceptance.cli.shell import ROOT, Server, Shell, free_port
+from tests.acceptance.cli.shell import ROOT, Server, Shell
 from tests.contract.store.history import Recorded
+from tests.fakes.ports import free_port
 from tests.fakes.wechat_platform import WechatPlatform
 
 KANNEL_SECRET: Final = "path-secret-of-the-fleet"

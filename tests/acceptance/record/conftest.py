@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cli.shell import ROOT, Server, Shell, free_port
+from tests.acceptance.cli.shell import ROOT, Server, Shell
+from tests.fakes.ports import free_port
 
 LABELS = 40
 

@@ -7,16 +7,17 @@ import http.client
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes, urlsplit
+
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "config/kannel.conf"
@@ -38,15 +39,6 @@ def find_program(name: str) -> str | None:
 
 def is_installed() -> bool:
     return FAKE_CENTRE.exists() and None not in map(find_program, ("bearerbox", "smsbox"))
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def adapt(shipped: str, changes: Mapping[tuple[str, str], str]) -> str:
@@ -278,7 +270,7 @@ class _RepliesOf:
 def running_kannel(folder: Path, relay: Relay, secret: str) -> Iterator[Kannel]:
     """Run bearerbox and smsbox from the shipped file, with other ports and passwords, until the block ends."""
     assert is_installed(), REMEDY
-    admin, boxes, send, centre = free_ports(4)
+    admin, boxes, send, centre = (free_port() for _ in range(4))
     shipped = SHIPPED.read_text(encoding="utf-8")
     (get_url,) = re.findall(r'^get-url = "(.*)"$', shipped, re.MULTILINE)
     asked = get_url.replace("http://127.0.0.1:8315", relay.url).replace("CHANGE-ME-secret", secret)

@@ -23,7 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.acceptance.cli.shell import ROOT, Server, Shell, free_port
+from tests.acceptance.cli.shell import ROOT, Server, Shell
+from tests.fakes.ports import free_port
 from tests.fakes.twilio_rest_server import Fault, Message, TwilioRestServer
 
 TOKEN = "0123456789abcdef0123456789abcdef"

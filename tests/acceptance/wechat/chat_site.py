@@ -23,7 +23,8 @@ from channels.wechat.crypto import MessageKeys
 from channels.wechat.settings import Account, AccountKind
 from channels.wechat.signatures import sign
 from channels.wechat.simulate import Answer, Message, Webhook, read_answer, signed_webhook, text_message
-from tests.acceptance.cli.shell import PATIENCE_S, ROOT, Server, Shell, free_port
+from tests.acceptance.cli.shell import PATIENCE_S, ROOT, Server, Shell
+from tests.fakes.ports import free_port
 from tests.fakes.wechat_platform import WechatPlatform
 
 KEY: Final = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.cli.shell import ROOT, free_port
+from tests.acceptance.cli.shell import ROOT
+from tests.fakes.ports import free_port
 
 PATIENCE_S = 60.0
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.acceptance.cli.shell import PATIENCE_S, ROOT, Shell, free_port
+from tests.acceptance.cli.shell import PATIENCE_S, ROOT, Shell
 from tests.acceptance.wechat.chat_site import APP_ID, PROGRAM_ID, SECRET, ChatSite, Folder, served
 from tests.conftest import Budget
+from tests.fakes.ports import free_port
 from tests.fakes.postgres_server import PostgresServer
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.wechat_platform import WechatPlatform
