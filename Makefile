@@ -16,9 +16,6 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --universal --python
 # A machine that forbids compiled modules lets each of the hundreds of processes of a test run compile all anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# thousands of processes start in the tests, and hundreds in a service's life: none should compile what another has
-unexport PYTHONDONTWRITEBYTECODE
-
 MADE_AT = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .DEFAULT_GOAL := help

@@ -6,24 +6,15 @@ by the record, which is there whenever anything can be done at all.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from app.adapters.cache.addresses import RedisAddress
-from app.adapters.cache.connection import RedisConnection, RedisPatience
 from app.adapters.cache.memory import MemoryCache
-from app.adapters.cache.metrics import CatalogueCollector, RedisCollector
-from app.adapters.cache.redis import RedisCache
-from app.adapters.catalogues_cached import CachedCatalogues
 from app.adapters.journal import ServiceJournal
 from app.adapters.leadership import LoneLeadership
-from app.adapters.leadership_redis import RedisLeadership
 from app.adapters.metrics import PrometheusMetrics
 from app.adapters.throttle import DEFAULT_LIMITS, Limit, MemoryThrottle, UnlimitedThrottle, with_vouchers
-from app.adapters.throttle_redis import RedisThrottle
-from app.adapters.wrong_codes_redis import Announcements, RedisWrongCodes
 from app.bootstrap.seats import Post
 from app.bootstrap.service_keys import ServiceKeys
 from app.bootstrap.storage import Storage
@@ -33,15 +24,12 @@ from app.core.ports.clock import Clock
 from app.core.ports.leadership import Leadership
 from app.core.ports.throttle import Throttle
 from app.core.ports.verifications import CatalogueStore
-from app.logs import Logs, configure_logs
+from app.logs import Logs
 from app.settings import Settings, ThrottleSettings
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _WINDOW_ENTRIES: Final = 50_000  # of some 400 bytes
-# what no query waits for as a rule, and large: on the connection of the limits it would look like a slow Redis
-_COPY_S: Final = 0.25  # a change of the catalogue is what queries wait for
-_BESIDE: Final = RedisPatience(answer_s=1.0, slow_s=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +66,7 @@ async def open_shared(settings: Settings, ground: Ground) -> Shared:
     Raises ``SettingsInvalid``.
     """
     url = settings.redis_url.get_secret_value()
-    clock, keys = ground.clock, ground.keys
+    clock = ground.clock
     machine: Leadership = LoneLeadership() if ground.post is None else ground.post
     limits = with_vouchers({**DEFAULT_LIMITS, **_limits(settings.throttle)})
     unlimited = None if settings.throttle.enabled else UnlimitedThrottle(ground.logs.logger("throttle"))
@@ -91,56 +79,17 @@ async def open_shared(settings: Settings, ground: Ground) -> Shared:
             leads_machine=machine,
             leads_service=_leads_service(settings, ground, machine),
         )
-    address, log = RedisAddress.parse(url), ground.logs.logger("redis")
-    connection = await _connect(RedisConnection(address, log), ground)
-    beside = await _connect(RedisConnection(address, log, patience=_BESIDE, use="watch"), ground)
-    ground.metrics.include(RedisCollector(connection, beside))
-    _share_wrong_codes(beside, ground)
-    cache = RedisCache(connection)
+    from app.bootstrap.sharing_by_redis import share_by_redis  # a sixth of the start, and most have no Redis
+
     by_redis = settings.duties_by == "redis"
-    return Shared(
-        cache=cache,
-        window=cache,
-        catalogues=_share_catalogues(beside, ground),
-        throttle=unlimited or RedisThrottle(connection, clock, limits, digest_key=keys.throttle_key),
+    return await share_by_redis(
+        url,
+        ground,
+        limits=limits,
+        unlimited=unlimited,
         leads_machine=machine,
-        leads_service=RedisLeadership(connection, clock)
-        if by_redis
-        else _leads_service(settings, ground, machine),
+        leads_service=None if by_redis else _leads_service(settings, ground, machine),
     )
-
-
-async def _connect(connection: RedisConnection, ground: Ground) -> RedisConnection:
-    await connection.start()
-    ground.parts.push_async_callback(connection.aclose)
-    return connection
-
-
-def _share_catalogues(beside: RedisConnection, ground: Ground) -> CatalogueStore:
-    """Return the catalogue with copies in Redis; the store's own where one process reads it."""
-    editions, keys = ground.storage.editions(), ground.keys
-    if editions is None:
-        return ground.storage.catalogues
-    copies = RedisCache(beside, budget_s=_COPY_S)
-    cached = CachedCatalogues(editions, copies, keys.sealing, digest_key=keys.throttle_key)
-    ground.metrics.include(CatalogueCollector(cached.tallies))
-    ground.parts.push_async_callback(cached.close)
-    return cached
-
-
-def _share_wrong_codes(beside: RedisConnection, ground: Ground) -> None:
-    """Let an attack be seen that is spread over many processes."""
-    journal, keys = ground.journal, ground.keys
-    sharing = RedisWrongCodes(
-        beside,
-        journal.watch,
-        Announcements(burst=journal.burst_began, close=journal.close_codes_began),
-        clock=ground.clock,
-        sealing=keys.sealing,
-        digest_key=keys.throttle_key,
-    )
-    sharing.start()
-    ground.parts.push_async_callback(sharing.close)
 
 
 def _leads_service(settings: Settings, ground: Ground, machine: Leadership) -> Leadership:
@@ -152,21 +101,6 @@ def _leads_service(settings: Settings, ground: Ground, machine: Leadership) -> L
         return machine
     ground.parts.push_async_callback(leadership.close)
     return leadership
-
-
-def try_redis(settings: Settings) -> bool:
-    """Tell whether Redis answers. Raises ``SettingsInvalid`` for an address that cannot be read."""
-    address = RedisAddress.parse(settings.redis_url.get_secret_value())
-    logs = configure_logs(log_format="json", level="error")
-
-    async def attempt() -> bool:
-        connection = RedisConnection(address, logs.logger("redis"))
-        await connection.start()
-        up = connection.up
-        await connection.aclose()
-        return up
-
-    return asyncio.run(attempt())
 
 
 def _limits(chosen: ThrottleSettings) -> dict[str, Limit]:

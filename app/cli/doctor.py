@@ -152,7 +152,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
 
 def _machines(settings: Settings) -> Iterator[Finding]:
     """Look at what several processes share."""
-    from app.bootstrap.sharing import try_redis
+    from app.bootstrap.sharing_by_redis import try_redis
     from app.bootstrap.storage import is_shared
 
     if settings.redis_url.get_secret_value():

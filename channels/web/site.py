@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -52,26 +53,37 @@ class SlipDigit:
     marked: bool
 
 
+@cache
+def _templates() -> Mapping[str, Template]:
+    """Compile the pages, once in a process."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    versions = {
+        path.name: _version(path) for path in sorted((_FOLDER / "static").iterdir()) if path.is_file()
+    }
+    environment.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
+    return {name: environment.get_template(name) for name in _PAGES}
+
+
+@cache
+def _words() -> Mapping[str, dict[str, Any]]:
+    return {
+        locale: tomllib.loads((_FOLDER / "words" / f"{locale}.toml").read_text(encoding="utf-8"))
+        for locale in LOCALES
+    }
+
+
 class Site:
     """Renders every page of the website, in every locale. ``in_wechat``: with what WeChat's own browser can do."""
 
     def __init__(self) -> None:
-        environment = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        versions = {
-            path.name: _version(path) for path in sorted((_FOLDER / "static").iterdir()) if path.is_file()
-        }
-        environment.globals["static"] = lambda name: f"/static/{name}?v={versions[name]}"
-        self._templates: Mapping[str, Template] = {name: environment.get_template(name) for name in _PAGES}
-        self._words: Mapping[str, dict[str, Any]] = {
-            locale: tomllib.loads((_FOLDER / "words" / f"{locale}.toml").read_text(encoding="utf-8"))
-            for locale in LOCALES
-        }
+        self._templates = _templates()
+        self._words = _words()
 
     def check(self, locale: str, form: Form, *, path: str = "/", in_wechat: bool = False) -> bytes:
         """Return the page with the code field, empty or filled in."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 
 from app.adapters.cache.memory import MemoryCache
 from app.adapters.identities import KeyedIdentities
@@ -31,7 +32,7 @@ from app.core.model.label import (
 from app.core.model.verdict import Outcome
 from app.core.ports.journal import Journal
 from app.core.ports.throttle import Throttle
-from app.issuing.codebook import LAYOUTS
+from app.issuing.codebook import LAYOUTS, Codebook
 from app.issuing.keyring import KeptKey, Keyring, SecretName
 from app.issuing.recogniser import CodebookRecogniser
 from channels.abilities import Sender
@@ -70,6 +71,19 @@ _STATES = {
 _PER_BATCH = 1000
 
 
+@cache  # nothing in it changes, and a process starts a thousand services
+def sample_wording() -> Wording:
+    """Words as read at the start of a service in Shanghai."""
+    return Wording.load("Asia/Shanghai")
+
+
+@cache
+def fixed_codebook() -> Codebook:
+    """Return the codebook under :func:`fixed_keyring`."""
+    return fixed_keyring().codebook()
+
+
+@cache
 def fixed_keyring() -> Keyring:
     """Keys that are the same in every run."""
 
@@ -200,7 +214,7 @@ class SampleService:
     def code(self, batch: str = "active", number: int = 0) -> str:
         """Return the code of a label of the batch called ``batch``."""
         serial = 20 * 10**15 + list(_STATES).index(batch) * _PER_BATCH + number
-        return self.keyring.codebook().make(serial, tag_key_id=1)
+        return fixed_codebook().make(serial, tag_key_id=1)
 
     def recall(self, batch: str = "active", *, lift: bool = False) -> None:
         """Recall a batch, or lift its recall, as the command line does while the service runs."""
@@ -217,7 +231,7 @@ class SampleService:
 
     def unknown_code(self) -> str:
         """Return a code with sound check digits that stands in no batch."""
-        return self.keyring.codebook().make(20 * 10**15 + 10**9, tag_key_id=1)
+        return fixed_codebook().make(20 * 10**15 + 10**9, tag_key_id=1)
 
     def label(self, batch: str = "active", number: int = 0) -> Label:
         """Return the label of :meth:`code`."""
@@ -245,7 +259,7 @@ async def start_sample_service(
         journal=journal,
     )
     await engine.start()
-    wording = Wording.load("Asia/Shanghai")
+    wording = sample_wording()
     identities = KeyedIdentities(
         caller_key=keyring.secret(SecretName.CALLER).key, result_key=keyring.secret(SecretName.RESULT).key
     )

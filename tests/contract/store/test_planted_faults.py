@@ -26,7 +26,7 @@ from tests.contract.store.sqlite_stage import SqliteStage, prepare
 from tests.contract.store.stage import gaps
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording_journal import RecordingJournal
-from tests.fakes.sample_service import fixed_keyring
+from tests.fakes.sample_service import fixed_codebook, fixed_keyring
 
 CLIENTS, TURNS, CODES = 32, 30, 3
 
@@ -88,7 +88,7 @@ async def engine_on(stage: SqliteStage, store: VerificationStore) -> Verificatio
 
 
 def ask(number: int, message: str | None = None) -> VerificationRequest:
-    digits = fixed_keyring().codebook().make(20 * 10**15 + number, tag_key_id=1)
+    digits = fixed_codebook().make(20 * 10**15 + number, tag_key_id=1)
     return VerificationRequest(
         code=Code.parse(digits),
         caller=Caller(kind=CallerKind.PHONE, token=b"caller-number-01"),

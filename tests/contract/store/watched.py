@@ -17,7 +17,7 @@ from app.issuing.recogniser import CodebookRecogniser
 from tests.contract.store.stage import Stage
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording_journal import RecordingJournal
-from tests.fakes.sample_service import fixed_keyring
+from tests.fakes.sample_service import fixed_codebook, fixed_keyring
 
 _SECONDS = itertools.count(1)  # no two queries are received at once, as in life
 
@@ -59,7 +59,7 @@ class Watched:
 
 def request(label: int, *, message: str | None = None) -> VerificationRequest:
     return VerificationRequest(
-        code=Code.parse(fixed_keyring().codebook().make(20 * 10**15 + label, tag_key_id=1)),
+        code=Code.parse(fixed_codebook().make(20 * 10**15 + label, tag_key_id=1)),
         caller=Caller(kind=CallerKind.PHONE, token=b"caller-number-01"),
         channel="sms",
         message_id=message,

@@ -23,7 +23,7 @@ from channels.web.origins import Origins
 from channels.web.proofs import Proofs
 from channels.wording.locales import LOCALES, find_locale, negotiate_locale
 from tests.fakes.clock import START
-from tests.fakes.sample_service import PUBLIC_URL, fixed_keyring
+from tests.fakes.sample_service import PUBLIC_URL, fixed_codebook, fixed_keyring
 from tests.proof.fuzz.engine import Breach, Parser
 
 _HANZI = {
@@ -39,7 +39,7 @@ _UNSURE = frozenset(_HANZI) | frozenset(_LETTERS)
 
 def own_codes() -> tuple[str, ...]:
     """Return genuine codes of the sample service."""
-    book = fixed_keyring().codebook()
+    book = fixed_codebook()
     return tuple(book.make(20 * 10**15 + number, tag_key_id=1) for number in (0, 1, 2_000))
 
 

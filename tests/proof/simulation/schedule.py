@@ -10,7 +10,7 @@ from functools import cache, partial
 from app.core.model.catalogue import Catalogue
 from app.core.model.reply import OwedReply
 from channels.base import InboundRequest, OutboundResponse
-from tests.fakes.sample_service import fixed_keyring, sample_catalogue
+from tests.fakes.sample_service import fixed_codebook, fixed_keyring, sample_catalogue
 from tests.proof.simulation.checks import check
 from tests.proof.simulation.loop import NeverEnds
 from tests.proof.simulation.machines import Machine, Site, WorldJournal, ground
@@ -59,7 +59,7 @@ def catalogue() -> Catalogue:
 @cache
 def code(serial: int) -> str:
     """Return the code of a label."""
-    return fixed_keyring().codebook().make(serial, tag_key_id=1)
+    return fixed_codebook().make(serial, tag_key_id=1)
 
 
 @cache
