@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import string
+from datetime import datetime
 from typing import Final
 
 from app.core.errors import SettingsInvalid
@@ -105,6 +106,8 @@ def _account(name: str, kind: AccountKind, chosen: WechatAccountSettings, field:
         raise SettingsInvalid(
             f"{field}: {mode.value} mode needs encoding_aes_key and app_id; copy them from the console."
         )
+    mini_program = chosen if isinstance(chosen, MiniProgramSettings) else None
+    began = mini_program.sessions_from if mini_program is not None else ""
     return Account(
         name=name,
         kind=kind,
@@ -115,7 +118,8 @@ def _account(name: str, kind: AccountKind, chosen: WechatAccountSettings, field:
         mode=mode,
         brands=frozenset(BrandId(number) for number in chosen.brands) or None,
         card=isinstance(chosen, OfficialAccountSettings) and chosen.card,
-        recall_template=chosen.recall_template if isinstance(chosen, MiniProgramSettings) else "",
+        recall_template=mini_program.recall_template if mini_program is not None else "",
+        sessions_from=datetime.fromisoformat(began) if began else None,
     )
 
 

@@ -12,6 +12,7 @@ from app.settings.types import (
     BrandNumbers,
     CallAddress,
     Count,
+    Moment,
     Networks,
     Part,
     Secret,
@@ -227,6 +228,10 @@ class MiniProgramSettings(WechatAccountSettings):
         "",
         max_length=128,
         description="The subscribe message template that tells of a recall; none offers no such notice.",
+    )
+    sessions_from: Moment = Field(
+        "",
+        description="Sessions that began before this time are over: set it to now to have everybody sign in anew.",
     )
 
 

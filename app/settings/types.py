@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, cast
@@ -104,6 +105,17 @@ def _numbers(value: object) -> object:
     return (value,) if isinstance(value, int) else _words(value)
 
 
+def _moment(value: str) -> str:
+    if value:
+        try:
+            aware = datetime.fromisoformat(value).tzinfo is not None
+        except ValueError:
+            aware = False
+        if not aware:
+            raise ValueError("must be a time with its zone, like 2026-11-21T18:30:00+08:00, or empty")
+    return value
+
+
 def _call_address(value: str) -> str:
     parts = urlsplit(value)
     _ = parts.port  # raises ValueError, too, where it is none
@@ -119,6 +131,7 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 CallAddress = Annotated[str, AfterValidator(_call_address)]
+Moment = Annotated[str, AfterValidator(_moment)]
 BrandNumbers = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_numbers)]
 AccountName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,31}$")]
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))

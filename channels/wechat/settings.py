@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -34,7 +35,8 @@ class Account:
     ``tokens`` and ``aes_keys`` are one, or two while they change: either opens a message, and its answer is closed by
     what opened it. ``aes_keys`` are the 43 characters of the console. ``brands`` are those the account may answer for,
     None for all. ``card``: answers about a product with a picture come as a card. ``recall_template`` is the subscribe
-    message's template, "" where recalls cannot be told.
+    message's template, "" where recalls cannot be told. Sessions of a mini-program that began before ``sessions_from``,
+    an aware time, are over from then on.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Account:
     brands: frozenset[BrandId] | None = None
     card: bool = False
     recall_template: str = ""
+    sessions_from: datetime | None = None
 
     @property
     def path(self) -> str:

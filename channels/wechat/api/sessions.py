@@ -88,8 +88,14 @@ class Sessions:
             return None
         fields = orjson.loads(plain)  # sealed by us, so it is what :meth:`seal` wrote
         account = self._accounts.get(fields["account"])
-        if account is None or fields["ends_at"] <= now.timestamp():
+        if account is None or fields["ends_at"] <= now.timestamp() or _ended(account, fields["ends_at"], now):
             return None
         openid = fields["openid"]
         caller = self._identities.caller(CallerKind.WECHAT, f"{account.app_id}/{openid}")
         return Session(account=account, openid=openid, caller=caller)
+
+
+def _ended(account: Account, ends_at: int, now: datetime) -> bool:
+    """Tell whether the operator ended the session of a token that holds until ``ends_at``; not ahead of the time."""
+    since = account.sessions_from
+    return since is not None and ends_at - LIVES_FOR.total_seconds() < since.timestamp() <= now.timestamp()

@@ -40,7 +40,7 @@ def test_what_is_said_of_them_is_counted_right() -> None:
     counted = Counter(disposition_of(row[3]) for row in rows())
     said = PAGE.read_text(encoding="utf-8")
     assert f"{counted['met']} are met, {counted['not applicable']} have nothing here" in said
-    assert f"{counted['operator']} are the operator's, {counted['open']} is open" in said
+    assert f"{counted['operator']} are the operator's, {counted['open']} are open" in said
 
 
 def test_what_shows_it_exists() -> None:

@@ -21,3 +21,16 @@ def test_what_is_no_json_is_a_wrong_setting(text: str, monkeypatch: pytest.Monke
 def test_json_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YANZHEN_SMS", '{"twilio": {"account_sid": "AC1"}}')
     assert load_settings().sms.twilio.account_sid == "AC1"
+
+
+@pytest.mark.parametrize("text", ["2026-11-21", "2026-11-21T18:30:00", "now", "1763721000"])
+def test_a_time_without_its_zone_is_a_wrong_setting(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YANZHEN_WECHAT__MINI_PROGRAM__SESSIONS_FROM", text)
+    with pytest.raises(SettingsInvalid, match=r"wechat\.mini_program\.sessions_from: .*with its zone"):
+        load_settings()
+
+
+@pytest.mark.parametrize("text", ["", "2026-11-21T18:30:00+08:00", "2026-11-21T10:30:00Z"])
+def test_a_time_with_its_zone_is_taken(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YANZHEN_WECHAT__MINI_PROGRAM__SESSIONS_FROM", text)
+    assert load_settings().wechat.mini_program.sessions_from == text

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,12 +53,12 @@ _PATIENCE_MS = 60_000
 class App:
     """A mini-program's requests to one service."""
 
-    def __init__(self, service: SampleService) -> None:
+    def __init__(self, service: SampleService, *, sessions_from: datetime | None = None) -> None:
         self.service = service
-        self.platforms = {account.app_id: FakeSignIns() for account in (MAIN, FURTHER)}
+        accounts = (replace(MAIN, sessions_from=sessions_from), FURTHER)
+        self.platforms = {account.app_id: FakeSignIns() for account in accounts}
         programs = [
-            MiniProgram(account=account, platform=self.platforms[account.app_id])
-            for account in (MAIN, FURTHER)
+            MiniProgram(account=account, platform=self.platforms[account.app_id]) for account in accounts
         ]
         self.adapter = MiniProgramApiAdapter(service.context, programs)
         # the deadline is one of real time: it is others' to prove, and a machine that stalls must not answer here
@@ -253,6 +253,26 @@ async def test_a_token_ends(app: App) -> None:
     assert (await app.ask("GET", VERIFICATIONS, token=token))[0] == 401
     renewed = await app.sign_in()
     assert (await app.ask("GET", VERIFICATIONS, token=renewed))[0] == 200
+
+
+async def test_an_operator_ends_all_sessions_of_one_mini_program(app: App) -> None:
+    clock = app.service.clock
+    early, elsewhere = await app.sign_in(), await app.sign_in(app_id=FURTHER.app_id)
+    clock.advance(60)
+    ended = App(app.service, sessions_from=clock.now())
+    late = await ended.sign_in()
+    statuses = [(await ended.ask("GET", VERIFICATIONS, token=one))[0] for one in (early, late, elsewhere)]
+    assert statuses == [401, 200, 200]
+
+
+async def test_a_time_to_come_ends_sessions_when_it_has_come(app: App) -> None:
+    ahead = App(app.service, sessions_from=app.service.clock.now() + timedelta(minutes=1))
+    token = await ahead.sign_in()
+    assert (await ahead.ask("GET", VERIFICATIONS, token=token))[0] == 200
+    app.service.clock.advance(60)
+    assert (await ahead.ask("GET", VERIFICATIONS, token=token))[0] == 401
+    renewed = await ahead.sign_in()
+    assert (await ahead.ask("GET", VERIFICATIONS, token=renewed))[0] == 200
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
