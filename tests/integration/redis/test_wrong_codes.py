@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -67,7 +68,7 @@ class Process:
         assert self._process.stdin is not None
         with self._process:  # closes what it reads and writes
             self._process.stdin.close()
-            return self._process.wait(20)
+            return self._process.wait(60)
 
 
 @pytest.fixture
@@ -189,7 +190,9 @@ async def test_a_day_with_many_is_the_measure_of_a_process_that_just_started(
     assert new.wrong(60) == []
     await new.sharing.share_once()
     assert new.bursts == []
-    assert new.watch.look(new.clock.monotonic_s())["sms"] == Burst(recent=60, baseline=40 / 2.1, on=False)
+    seen = new.watch.look(new.clock.monotonic_s())["sms"]
+    # by the server's own minutes, of which another may begin meanwhile
+    assert seen in [Burst(recent=60, baseline=40 / windows, on=False) for windows in (2.1, 2.2)]
     age(empty_server, minutes=25 * 60)
     new.wrong(LEAST)
     await new.sharing.share_once()
@@ -221,11 +224,10 @@ async def test_without_redis_each_process_watches_alone_and_tells_later(
         assert [found.recent for found in here.wrong(10)] == [LEAST], "it is alone by now, and says so itself"
         assert here.watch.look(here.clock.monotonic_s())["sms"].on
         relay.fault = Fault.NONE
-        for _ in range(200):
-            if here.sharing._connection.up:
-                break
-            await here.sharing.share_once()
-            await after(0.05)
+        async with asyncio.timeout(60):
+            while not here.sharing._connection.up:
+                await here.sharing.share_once()
+                await after(0.05)
         await here.sharing.share_once()
         await there.sharing.share_once()
         there.wrong(1)
