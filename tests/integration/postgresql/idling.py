@@ -37,6 +37,6 @@ class IdlingClock(FakeClock):
             self._idle_s = {session: self._idle_s.get(session, 0.0) + seconds for session in now}
             for (pid, _), idle_s in self._idle_s.items():
                 if idle_s >= self._lease_s:
-                    assert await connection.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+                    assert await connection.fetchval("SELECT pg_terminate_backend($1, 60000)", pid)
         finally:
             await connection.close()

@@ -44,7 +44,7 @@ async def stage(pair: PostgresPair) -> AsyncIterator[PostgresqlStage]:
 
 async def waiting(operator: Any, number: int) -> list[int]:
     """Return the processes of the primary that wait for the standby, once there are so many."""
-    for _ in range(2000):
+    for _ in range(12_000):
         found: list[int] = await operator.fetchval(_WAITING) or []
         if len(found) == number:
             return found

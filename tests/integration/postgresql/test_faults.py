@@ -89,7 +89,7 @@ async def test_a_killed_connection_loses_nothing_that_was_acknowledged(
         if start % 24 == 0:
             await kill()
         await asked
-    await within(2, stage.storage)
+    await within(30, stage.storage)
     assert failed, "nothing was killed: the test proves nothing"
     facts = await operator.fetch("SELECT id, serial, ordinal FROM verification")
     recorded = {row["id"]: row["ordinal"] for row in facts}
@@ -136,9 +136,9 @@ async def test_a_server_that_stops_and_comes_back(own_server: PostgresServer) ->
         ):
             with pytest.raises(StoreUnavailable):
                 await broken
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15  # of 80, each of which may take two seconds where nobody answers
     own_server.start()
-    await within(2, stage.storage)
+    await within(30, stage.storage)
     assert await asking.ask(1, token=KNOWN, message=b"m" * 16) == first
     assert (await asking.ask(1)).ordinal == 2
     await stage.close()
@@ -147,9 +147,10 @@ async def test_a_server_that_stops_and_comes_back(own_server: PostgresServer) ->
 async def test_a_server_that_stalls_is_unavailable_in_time(
     plain: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "ANSWER_WITHIN_S", 0.4)
     await plain.empty()
-    stage = await PostgresqlStage.open(plain.url)
+    with monkeypatch.context() as patch:  # of the connections that are made now
+        patch.setattr(connections, "ANSWER_WITHIN_S", 1.0)
+        stage = await PostgresqlStage.open(plain.url)
     asking = Asking(stage)
     draft = await asking.draft(1, message=b"m" * 16)
     catalogue = await stage.catalogues.load()
@@ -159,7 +160,7 @@ async def test_a_server_that_stalls_is_unavailable_in_time(
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await stage.store.record([draft], catalogue)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5  # before the server's own limits, and before ours elsewhere
         (answer,) = await stage.store.record([draft], catalogue)  # on a new connection
         assert answer.ordinal == 1
     finally:
@@ -195,6 +196,29 @@ async def test_a_caller_who_cancels_does_not_cancel_the_commit(
     assert (await asking.ask(1)).ordinal == 7
 
 
+_WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep')"
+_WILL_WAIT = "SELECT current_setting('synchronous_standby_names') <> ''"
+_WRITE = "SELECT pg_logical_emit_message(true, 'test', '')"
+
+
+async def until_commits_wait(stage: PostgresqlStage, operator: Any) -> None:
+    """Return once the server has read its settings anew: each of its processes does that in its own time."""
+    probe: Any = await asyncpg.connect(stage.url)
+    process = await probe.fetchval("SELECT pg_backend_pid()")
+    waits = False
+    async with asyncio.timeout(60):
+        while not await stage.storage._recorder.run(lambda connection: connection.fetchval(_WILL_WAIT)):
+            await operator.execute("SELECT pg_sleep(0.005)")
+        while not waits:
+            writing = asyncio.create_task(probe.execute(_WRITE))
+            while not waits and not writing.done():
+                waits = await operator.fetchval(_WAITS, process)
+            if waits:
+                await operator.execute("SELECT pg_cancel_backend($1)", process)
+            await writing
+    await probe.close()
+
+
 async def test_a_commit_that_missed_its_standby_is_not_acknowledged(
     stage: PostgresqlStage, asking: Asking, operator: Any
 ) -> None:
@@ -204,11 +228,11 @@ async def test_a_commit_that_missed_its_standby_is_not_acknowledged(
     await operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'")
     await operator.execute("SELECT pg_reload_conf()")
     try:
-        waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep')"
+        await until_commits_wait(stage, operator)
         recording = asyncio.create_task(stage.store.record([draft], catalogue))
-        for _ in range(5000):
-            if await operator.fetchval(waiting, recording_for_us) or recording.done():
-                break
+        async with asyncio.timeout(60):
+            while not await operator.fetchval(_WAITS, recording_for_us):
+                await operator.execute("SELECT pg_sleep(0.005)")
         # the server then reports success, and tells in a warning alone that no standby has it
         await operator.execute("SELECT pg_cancel_backend($1)", recording_for_us)
         with pytest.raises(StoreUnavailable, match="standby"):
