@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from itertools import cycle
 from typing import Any, Self
 
 _TRIES = 200
+_LATE_S = 1.0  # a service that puts somebody off because time ran out has let at least so much of it pass
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,10 @@ class Client:
 class Crowd:
     """``size`` clients that ask ``codes`` in turn until :meth:`leave`.
 
-    ``patient`` ones ask again, under the same key, where an answer was lost; for others that is a failure. Where
-    ``ends`` is set, a client goes once nobody listens any more.
+    ``patient`` ones ask again, under the same key, where an answer was lost; for others that is a failure. All do so
+    where a busy machine let the deadline pass, which ``put_off`` counts; a service that puts off at once fails. Where
+    ``ends`` is set, a client goes once nobody listens any more. With ``renews_after`` a client connects anew after so
+    many answers, so that every worker gets some: who is busy takes no connections.
     """
 
     port: int
@@ -98,8 +102,10 @@ class Crowd:
     name: str
     patient: bool = False
     ends: bool = False
+    renews_after: int = 0
     answers: list[Answer] = field(default_factory=list)
     lost: int = 0
+    put_off: int = 0
     politely: int = 0
 
     async def __aenter__(self) -> Self:
@@ -136,13 +142,20 @@ class Crowd:
                 break
             self.answers.append(answer)
             self._enough.set()
+            if self.renews_after and count % self.renews_after == 0:
+                client.close()
         self.politely += client.politely
         client.close()
 
     async def _ask(self, client: Client, code: str, key: str) -> Answer:
         for _ in range(_TRIES):
+            asked_s = time.monotonic()
             try:
-                return await client.ask(code, key)
+                answer = await client.ask(code, key)
+                if answer.status != 503:
+                    return answer
+                assert time.monotonic() - asked_s > _LATE_S, answer
+                self.put_off += 1
             except Closed:
                 if not self.patient:
                     raise

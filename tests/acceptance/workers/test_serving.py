@@ -12,7 +12,7 @@ import pytest
 from app.cli.exits import Exit
 from tests.acceptance.cli.shell import Shell
 from tests.acceptance.workers.conftest import Stock
-from tests.acceptance.workers.crew import Crew
+from tests.acceptance.workers.crew import PATIENCE_S, Crew
 from tests.acceptance.workers.crowd import Answer, Client, Crowd, prove_one_history
 
 pytestmark = pytest.mark.xdist_group("workers")
@@ -58,7 +58,7 @@ def test_one_worker_on_a_file_serves(tmp_path: Path) -> None:
 
 def test_what_keeps_workers_from_starting_is_said_once(stock: Stock) -> None:
     crew = Crew(stock.shell.folder, stock.shell.url, YANZHEN_CHANNELS="web,fax")
-    assert crew.process.wait(60) == Exit.UNAVAILABLE
+    assert crew.process.wait(PATIENCE_S) == Exit.UNAVAILABLE
     crew.stop()
     said = [line["text"] for line in crew.lines if "text" in line]
     assert len(said) == 2
@@ -72,7 +72,7 @@ async def test_each_label_is_first_once_over_all_workers(crew: Crew, stock: Stoc
     codes = stock.take(8)
     seen, answers = len(crew.seen("verification")), list[Answer]()
     for visit in range(VISITS):
-        async with Crowd(crew.port, codes, CLIENTS, f"first-{visit}") as crowd:
+        async with Crowd(crew.port, codes, CLIENTS, f"first-{visit}", renews_after=10) as crowd:
             await crowd.until_answered(1500)
         assert crowd.lost == 0
         answers.extend(crowd.answers)
@@ -94,7 +94,7 @@ async def test_the_numbers_are_the_services_whichever_worker_is_asked(crew: Crew
     async with Crowd(crew.port, [slip], CLIENTS, "slips") as crowd:
         await crowd.until_answered(500)
     numbers = await scrape(crew.port)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while numbers.get(SLIPS, 0) < len(crowd.answers):  # workers tell theirs within a second
             numbers = await scrape(crew.port)
     assert numbers[SLIPS] == len(crowd.answers)

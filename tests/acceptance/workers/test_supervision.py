@@ -17,7 +17,8 @@ from app.bootstrap.supervisor import Pace, Plan, Supervisor
 from app.bootstrap.workers import bind
 from app.core.errors import StoreUnavailable, WorkersFailed
 
-PACE = Pace(first_pause_s=0.05, longest_pause_s=0.2, start_s=20, drain_s=5, failed_starts=3)
+PACE = Pace(first_pause_s=0.05, longest_pause_s=0.2, start_s=60, drain_s=30, failed_starts=3)
+PATIENCE_S = 60
 
 
 class EventLog:
@@ -37,7 +38,7 @@ class EventLog:
         return sum(name == event for name, _ in self.lines)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not is_so():
                 self._changed.clear()
                 await self._changed.wait()
@@ -98,7 +99,7 @@ async def supervised(
         yield crew
     finally:
         supervisor.stop()
-        await asyncio.wait((crew.running,), timeout=30)
+        await asyncio.wait((crew.running,), timeout=PATIENCE_S)
         assert crew.running.done()
         assert not any(alive(pid) for pid in crew.pids)
 
@@ -153,7 +154,7 @@ async def test_pauses_grow_while_a_worker_keeps_dying_and_the_others_serve(tmp_p
 async def test_it_gives_up_where_none_can_start(tmp_path: Path, how: str, tries: int) -> None:
     async with supervised(tmp_path, how=how) as crew:
         with pytest.raises(WorkersFailed, match="exit code"):
-            await asyncio.wait_for(asyncio.shield(crew.running), 30)
+            await asyncio.wait_for(asyncio.shield(crew.running), PATIENCE_S)
         assert len(crew.pids) == tries, "the second seat is not tried before the first has served"
 
 
@@ -177,12 +178,15 @@ async def test_workers_are_replaced_one_by_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["dies", "never-ready"])
 async def test_a_new_worker_that_cannot_serve_replaces_nobody(tmp_path: Path, how: str) -> None:
-    async with supervised(tmp_path, pace=replace(PACE, start_s=3)) as crew:
+    async with supervised(tmp_path) as crew:
         await crew.log.until_seen("worker_ready", 2)
         old = list(crew.pids)
         crew.misbehave(how)
+        if how == "never-ready":  # and nobody else is hurried
+            crew.supervisor._pace = replace(PACE, start_s=1)
         crew.supervisor.roll()
         await crew.log.until_seen("rolling_restart_abandoned")
+        crew.supervisor._pace = PACE
         assert len(crew.pids) == 3
         assert all(alive(pid) for pid in old)
         crew.behave(how)
@@ -195,7 +199,7 @@ async def test_a_worker_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     async with supervised(tmp_path, pace=replace(PACE, drain_s=0.3), how="stubborn") as crew:
         await crew.log.until_seen("worker_ready", 2)
         crew.supervisor.stop()
-        await asyncio.wait_for(asyncio.shield(crew.running), 10)
+        await asyncio.wait_for(asyncio.shield(crew.running), PATIENCE_S)
         assert crew.log.count("worker_killed") == 2
 
 
@@ -203,7 +207,7 @@ async def test_stopping_while_workers_start_leaves_none(tmp_path: Path) -> None:
     async with supervised(tmp_path, workers=3) as crew:
         await crew.log.until_seen("worker_started")
         crew.supervisor.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await crew.running
 
 
@@ -213,7 +217,7 @@ async def test_workers_end_with_a_supervisor_that_was_killed(tmp_path: Path) -> 
         gone = [worker.gone for worker in crew.supervisor._workers]
         for worker in crew.supervisor._workers:
             worker.writer.close()  # what the system does for a process that is killed
-        done, _ = await asyncio.wait(gone, timeout=10)
+        done, _ = await asyncio.wait(gone, timeout=PATIENCE_S)
         assert len(done) == 2
 
 
