@@ -21,11 +21,11 @@ from channels.sms.smpp.link import SmppLink
 from channels.sms.smpp.session import Pace
 from channels.turns import DeliveryReport, Ignored
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 QUICK = Pace(
     first_pause_s=0.05,
     longest_pause_s=2.0,
-    response_s=2.0,
+    response_s=30.0,
     enquire_s=0.3,
     confirm_s=0.1,
     hold_s=0.3,

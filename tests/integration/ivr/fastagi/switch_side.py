@@ -21,7 +21,7 @@ from channels.ivr.fastagi.server import FastAgiListener
 from channels.ivr.settings import FastAgiOptions
 from tests.integration.ivr.fastagi.recordings import block_of
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 TOKEN = "token"
 DEAD = "511 Command Not Permitted on a dead channel or intercept routine"
 WORKS_WHEN_DEAD = ("NOOP", "VERBOSE", "GET VARIABLE", "GET FULL VARIABLE", "SET VARIABLE", "EXEC NoOp")

@@ -31,7 +31,7 @@ TURNS = (
     script("zh-CN/report.record", do="record", max_s=60, name="call-1", state="s4"),
 )
 HURRY = Pace(
-    environment_s=0.1, reply_s=0.1, grace_s=0.1, unknown_prompt_s=0.1, turn_s=5, farewell_s=0.1, parting_s=0.1
+    environment_s=1, reply_s=1, grace_s=1, unknown_prompt_s=1, turn_s=60, farewell_s=1, parting_s=0.1
 )
 
 
