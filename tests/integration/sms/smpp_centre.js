@@ -71,7 +71,13 @@ const orders = {
 };
 
 const server = smpp.createServer(greet);
-server.listen(Number(process.argv[2]), '127.0.0.1', () => tell('listening', { port: server.address().port }));
+const listen = () => server.listen(Number(process.argv[2]), '127.0.0.1');
+server.on('listening', () => tell('listening', { port: server.address().port }));
+server.on('error', (error) => { // after a restart: somebody has the port for a moment
+  if (error.code !== 'EADDRINUSE') throw error;
+  setTimeout(listen, 100);
+});
+listen();
 readline.createInterface({ input: process.stdin })
   .on('line', (line) => { const { order, ...facts } = JSON.parse(line); orders[order](facts); tell('done'); })
   .on('close', () => process.exit(0));
