@@ -49,8 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     deselected: list[pytest.Item] = []
     for item in items:
-        path = item.path.relative_to(config.rootpath).as_posix()
-        if path.startswith(_SOCKETS_OFF) and item.get_closest_marker("enable_socket") is None:
+        if item.nodeid.startswith(_SOCKETS_OFF) and item.get_closest_marker("enable_socket") is None:
             item.add_marker("disable_socket")
         (kept if long or item.get_closest_marker("long") is None else deselected).append(item)
     if deselected:

@@ -91,12 +91,15 @@ def explore(
     States for which ``kind_of`` is the same are taken together.
     """
     tried = events(rules) if tried is None else tried
-    seen, waiting = {State()}, deque([State()])
+    met, seen, waiting = {State()}, {State()}, deque([State()])
     while waiting:
         before = waiting.popleft()
         for event in tried:
             after, actions = step(before, event, rules)
             yield Transition(before=before, event=event, after=after, actions=actions)
+            if after in met:
+                continue
+            met.add(after)
             found = kind_of(after)
             if found not in seen:
                 seen.add(found)

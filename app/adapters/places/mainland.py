@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
+from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Final
@@ -38,14 +40,16 @@ class PrefixTable:
     def __init__(self) -> None:
         self._ranks: dict[str, int] = {}
         self._names: list[str] = []
-        self._by_length: dict[int, tuple[array[int], array[int]]] = {}
+        self._by_length: defaultdict[int, tuple[array[int], array[int]]] = defaultdict(
+            lambda: (array("I"), array("H"))
+        )
 
     def add(self, prefix: str, place: str) -> None:
         """List a prefix of at most 9 digits; prefixes must come in the order of text, so that none is sorted again."""
         rank = self._ranks.setdefault(place, len(self._names))
         if rank == len(self._names):
             self._names.append(place)
-        numbers, ranks = self._by_length.setdefault(len(prefix), (array("I"), array("H")))
+        numbers, ranks = self._by_length[len(prefix)]
         numbers.append(int(prefix))
         ranks.append(rank)
 
@@ -67,8 +71,12 @@ class PrefixTable:
         return ""
 
 
+@cache
 def load_prefixes() -> PrefixTable:
-    """Read the prefixes of +86. Raises ``OSError`` or ``ImportError`` where phonenumbers is not whole."""
+    """Read the prefixes of +86, once in a process.
+
+    Raises ``OSError`` or ``ImportError`` where phonenumbers is not whole.
+    """
     table = PrefixTable()
     places: dict[str, str] = {}
     for number, path in _files():

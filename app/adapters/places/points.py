@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +59,9 @@ class CityTable:
         return by_distance[0][1]
 
 
+@cache
 def load_cities() -> CityTable:
-    """Read the list of cities. Raises ``OSError`` or ``ValueError`` where it is not whole."""
+    """Read the list of cities, once in a process. Raises ``OSError`` or ``ValueError`` where it is not whole."""
     table = CityTable()
     for line in _FILE.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -11,7 +11,6 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.acceptance.browser.running_site import ROOT, RunningSite, running_site
 
-HERE = Path(__file__).parent
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = ROOT / "screenshots"
 LAUNCH = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -19,7 +18,7 @@ LAUNCH = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if item.nodeid.startswith("tests/acceptance/browser/"):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             item.add_marker(pytest.mark.xdist_group("browser"))
 

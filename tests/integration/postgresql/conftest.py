@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -43,7 +42,6 @@ async def storage(plain: Prepared) -> AsyncIterator[PostgresqlStorage]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests on one worker, so that one server does."""
-    folder = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(folder):
+        if item.nodeid.startswith("tests/integration/postgresql/"):
             item.add_marker(pytest.mark.xdist_group("postgresql"))

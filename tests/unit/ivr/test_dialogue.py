@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,6 @@ from app.core.model.label import LabelSummary
 from app.core.model.verdict import Detail, Outcome, Verdict
 from app.speech.phrasing import code, position
 from channels.ivr.actions import Action, Gather, HangUp, Record, Speak, Transfer, Verify
-from channels.ivr.diagram import dialogue_page
 from channels.ivr.dialogue import step
 from channels.ivr.events import (
     Answered,
@@ -673,15 +673,18 @@ def test_rules_that_cannot_be(wrong: dict[str, object]) -> None:
         rules_with(**wrong)
 
 
+PAGE = Path(__file__).parents[3] / "docs" / "hotline-dialogue.md"  # held to be fresh in tests/architecture
+
+
 def test_phrases_have_keys_of_their_own_and_are_all_spoken_somewhere() -> None:
-    page = dialogue_page(wording())
+    page = PAGE.read_text(encoding="utf-8")
     assert len({phrase.key for phrase in PHRASES}) == len(PHRASES)
     menus = {"menu.repeat", "menu.another", "menu.report", "menu.operator"}
     assert {phrase.key for phrase in PHRASES if f"`{phrase.key}`" not in page} == menus
 
 
 def test_every_arrow_of_the_page_is_tried_here() -> None:
-    page = dialogue_page(wording())
+    page = PAGE.read_text(encoding="utf-8")
     drawn = {
         tuple(line.partition(":")[0].split())[::2]
         for line in page.splitlines()
