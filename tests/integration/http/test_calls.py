@@ -158,10 +158,11 @@ async def test_a_server_that_hangs_leaves_the_call_unanswered_in_time(calls: Aio
 async def test_a_slow_answer_counts_as_a_whole(calls: AiohttpCalls) -> None:
     async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        while True:  # a byte now and then: no pause is long, the whole is
+        left = asyncio.ensure_future(reader.read(1))
+        while not left.done():  # a byte now and then: no pause is long, the whole is
             writer.write(b"x")
             await writer.drain()
-            await asyncio.wait((asyncio.ensure_future(reader.read(1)),), timeout=0.05)
+            await asyncio.wait((left,), timeout=0.05)
 
     async with serving(dawdle) as server:
         assert await calls.call(get(server.url), deadline_s=1) == Unanswered(why="deadline")
