@@ -14,6 +14,7 @@ from tests.acceptance.ivr.callbacks import Telephone, telephone
 from tests.acceptance.ivr.history import Past, live_through
 from tests.acceptance.ivr.hotline import PUBLIC, Hotline, HotlineShell, prepare
 from tests.acceptance.ivr.telephony import CallResult, call
+from tests.fakes.clips import copy_rendered_clips
 
 Dial = Callable[..., Coroutine[Any, Any, CallResult]]
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and SHARED & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("telephony"))
+            item.add_marker(pytest.mark.timeout(400))  # the first waits for clips and nine days
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def dial(tmp_path: Path) -> Dial:
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
     """A prepared folder with nine days behind it, which nobody serves."""
-    return live_through(prepare(tmp_path_factory.mktemp("hotline") / "data"))
+    folder = tmp_path_factory.mktemp("hotline") / "data"
+    copy_rendered_clips(tmp_path_factory, folder)
+    return live_through(prepare(folder))
 
 
 @pytest.fixture(scope="session")

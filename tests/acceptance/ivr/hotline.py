@@ -139,9 +139,8 @@ class Hotline:
 
 
 def prepare(folder: Path) -> Hotline:
-    """Make the clips, a brand with short and one with long names, and a batch for every state of labels."""
+    """Make a brand with short and one with long names, and a batch for every state of labels, where the clips are."""
     shell = HotlineShell(folder)
-    shell.run("prompts", "render")
     shell.run("init")
     short, long = (_add(shell, label) for label in (LABEL, LONGEST_LABEL))
     family = shell.json("product", "add", "--brand", short[0], "--name", "茶", "--thresholds", "3,5")["id"]

@@ -9,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import wave
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from app.bootstrap.speech import clip_library
 from app.core.model.verdict import Outcome
-from app.settings import load_settings
-from app.speech.library import SpokenName
-from app.speech.spoken import Phrase
 from tests.acceptance.cli.shell import ROOT, Server, Shell
 from tests.contract.store.history import Recorded
+from tests.fakes.clips import lay_silent_clips
 from tests.fakes.ports import free_port
 from tests.fakes.wechat_platform import WechatPlatform
 
@@ -213,7 +209,7 @@ def fleet(
         shell=shell,
         machines=[Machine(shell, f"machine-{number}", count) for number, count in enumerate(workers)],
         codes=codes,
-        sentences=_lay_clips(folder),
+        sentences=lay_silent_clips(folder, NAMES),
     )
     try:
         yield made
@@ -261,27 +257,6 @@ def kill_and_wait(pids: Iterable[int]) -> None:
             pass
         finally:
             os.close(watched)
-
-
-def _lay_clips(folder: Path) -> dict[str, str]:
-    """Put a moment of silence where each clip belongs, so that nothing is rendered beside a test of something else.
-
-    Returns the sentence that each of them stands for.
-    """
-    library = clip_library(load_settings(flags={"data_dir": str(folder)}))
-    library.set_names(SpokenName(text=text) for text in NAMES)
-    library.folder.mkdir(exist_ok=True)
-    sentences = {}
-    for entry in library.entries():
-        item = entry.item
-        said = library.sentence(item.key, entry.locale) if isinstance(item, Phrase) else item.text
-        sentences[entry.order.path.stem] = said
-        with wave.open(str(entry.order.path), "wb") as clip:
-            clip.setnchannels(1)
-            clip.setsampwidth(2)
-            clip.setframerate(8000)
-            clip.writeframes(bytes(320))
-    return sentences
 
 
 @contextmanager

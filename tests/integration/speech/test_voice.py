@@ -28,18 +28,22 @@ from app.speech.spoken import Name
 from channels.wording.locales import LOCALES
 from channels.wording.reply import Wording
 from channels.wording.variants import Variant
+from tests.fakes.clips import copy_rendered_clips
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.issuing.labels import batch
 from tests.unit.wording.verdicts import LABEL, verdict_of
 
-pytestmark = pytest.mark.xdist_group("voice")  # the whole catalogue is rendered once
+pytestmark = [
+    pytest.mark.xdist_group("voice"),
+    pytest.mark.timeout(400),  # the first waits until the whole catalogue is rendered
+]
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with every clip, made by the command."""
     folder = tmp_path_factory.mktemp("voice")
-    assert main(["--data-dir", str(folder), "prompts", "render"]) == 0
+    copy_rendered_clips(tmp_path_factory, folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 It is driven into trouble on the way: the record locked, providers away, rows damaged, a crash with a dump, a kill. By
 design codes stand in label files alone, and numbers and openids nowhere: sealed where a reply is owed, keyed elsewhere.
+Only what people wrote in a report is shown, by the command that is there to show it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pytest
 from tests.acceptance.cli.shell import PATIENCE_S, ROOT, Shell
 from tests.acceptance.wechat.chat_site import APP_ID, PROGRAM_ID, SECRET, ChatSite, Folder, served
 from tests.conftest import Budget
+from tests.fakes.clips import lay_silent_clips
 from tests.fakes.ports import free_port
 from tests.fakes.postgres_server import PostgresServer
 from tests.fakes.redis_server import RedisServer
@@ -48,7 +50,11 @@ def place() -> Iterator[Path]:
 
 
 def _label_codes(folder: Folder, quantity: int) -> list[str]:
-    """Issue and activate labels; their file is deleted, because it holds codes by design."""
+    """Issue and activate labels; their file is deleted, because it holds codes by design.
+
+    There are clips already, so that no voice is at work beside what is looked at.
+    """
+    lay_silent_clips(folder.shell.folder, ("青禾", "Qinghe", "奶粉", "Formula"))
     product = folder.shell.json("product", "list")[0]["id"]
     batch = folder.shell.json("batch", "issue", "--product", product, "--quantity", quantity)["id"]
     folder.shell.run("batch", "activate", batch)
@@ -101,9 +107,12 @@ def _commands(shell: Shell, backup: Path, canaries: Canaries) -> bytes:
         shell.run(*words.split())
         for words in ("batch list", "batch list --json", "keys list", "product list")
     ]
+    told = shell.json("report", "list", "--limit", 10_000)
+    words = "\n".join(report.pop("words") or "" for report in told)
+    assert _hits(canaries, {"words": words.encode()})
     said += [shell.run("batch", "show", 2), shell.run("caller", "erase", f"+86{canaries.numbers[0]}")]
     said += [shell.run("caller", "erase", "--wechat", f"{APP_ID}/{canaries.openids[0]}")]
-    return "\n".join(one.stdout + one.stderr for one in said).encode()
+    return "\n".join([*(one.stdout + one.stderr for one in said), str(told)]).encode()
 
 
 def _files(folder: Path) -> Mapping[str, bytes]:
