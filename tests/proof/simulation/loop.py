@@ -151,21 +151,23 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         line = self._line
-        if not line:
-            self._jump()
-        self.steps += len(line)
-        if self.steps > MOST_STEPS:
-            raise NeverEnds(f"{MOST_STEPS} steps were not enough")
-        for _ in range(len(line)):
-            handle = line.popleft()
-            if handle._cancelled:
-                continue
-            life = handle._context.get(LIFE)
-            if life is None or not life.crashed:
-                try:
-                    handle._context.run(handle._callback, *handle._args)
-                except Exception as error:  # noqa: BLE001 - as every event loop
-                    self.complaints.append(f"{handle._callback!r}: {error!r}")
+        while not self._stopping:
+            if not line:
+                self._jump()
+            self.steps += len(line)
+            if self.steps > MOST_STEPS:
+                raise NeverEnds(f"{MOST_STEPS} steps were not enough")
+            for _ in range(len(line)):
+                handle = line.popleft()
+                if handle._cancelled:
+                    continue
+                context = handle._context
+                life = context.get(LIFE)
+                if life is None or not life.crashed:
+                    try:
+                        context.run(handle._callback, *handle._args)
+                    except Exception as error:  # noqa: BLE001 - as every event loop
+                        self.complaints.append(f"{handle._callback!r}: {error!r}")
 
     def _jump(self) -> None:
         timers = self._timers

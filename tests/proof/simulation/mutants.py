@@ -14,6 +14,7 @@ from app.core.model.verdict import Verdict
 from app.core.model.verification import Draft
 from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_store import MemoryStore
+from tests.proof.simulation.postgresql_books import PostgresqlBooks
 from tests.proof.simulation.shared import (
     Books,
     MemoryBooks,
@@ -38,6 +39,7 @@ class Mutant:
 
 SOUND = Mutant(name="sound")
 ON_SQLITE = Mutant(name="sound, on SQLite", books=lambda _world, _catalogue: SqliteBooks())
+ON_POSTGRESQL = Mutant(name="sound, on PostgreSQL", books=lambda _world, _catalogue: PostgresqlBooks())
 
 
 class ForgetfulCache(RemoteCache):

@@ -19,18 +19,22 @@ import pytest
 
 from tests.conftest import Budget
 from tests.proof.harness import Prove
-from tests.proof.simulation.mutants import MUTANTS, ON_SQLITE, SOUND, Mutant
+from tests.proof.simulation.mutants import MUTANTS, ON_POSTGRESQL, ON_SQLITE, SOUND, Mutant
+from tests.proof.simulation.postgresql_books import remove_database
 from tests.proof.simulation.schedule import Outcome, play
 from tests.proof.simulation.sqlite_books import remove_prepared
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SEED = "YANZHEN_TEST_SEED"
 _CHUNKS = 8
-_SCHEDULES = {"short": 5_000, "long": 200_000}
-_SQLITE_EVERY = 40  # a file costs four times what memory does
+_SCHEDULES = {"short": 5_000, "long": 50_000}
+_SQLITE_EVERY = 10  # a file costs three times what memory does
+_ON_POSTGRESQL = {"short": 20, "long": 500}  # a server costs ten times
+_FROM = 10_000_000  # seeds from here on are played on PostgreSQL
 _CAUGHT_WITHIN = 150
 _SHOWN = 3
-_ALIKE = (3, 2 * _SQLITE_EVERY, 70)
+_TOLD = ("answers", "pushed", "crashes", "stops", "redeliveries")
+_ALIKE = (3, 2 * _SQLITE_EVERY, 71)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,10 +48,13 @@ def unhurried_collector() -> Iterator[None]:
     gc.set_threshold(*before)
     gc.unfreeze()
     remove_prepared()
+    remove_database()
 
 
 def variant(seed: int) -> Mutant:
-    """Return whether a seed is played in memory or on SQLite."""
+    """Return whether a seed is played in memory, on SQLite or on PostgreSQL."""
+    if seed >= _FROM:
+        return ON_POSTGRESQL
     return SOUND if seed % _SQLITE_EVERY else ON_SQLITE
 
 
@@ -66,31 +73,31 @@ def told(outcome: Outcome) -> str:
 @pytest.mark.parametrize("chunk", range(_CHUNKS))
 def test_every_promise_holds_in_every_schedule(chunk: int, prove: Prove, budget: Budget) -> None:
     share = _SCHEDULES[budget] // _CHUNKS
+    play_all(range(chunk * share, (chunk + 1) * share), prove, "on_sqlite", "unknown_pushes")
+
+
+@pytest.mark.timeout(3_600)
+def test_every_promise_holds_on_a_postgresql_server(prove: Prove, budget: Budget) -> None:
+    play_all(range(_FROM, _FROM + _ON_POSTGRESQL[budget]), prove, "on_postgresql")
+
+
+def play_all(seeds: range, prove: Prove, *more: str) -> None:
+    """Play every seed and tell of them, also ``more`` of what was counted."""
     counts: Counter[str] = Counter()
     broken: list[Outcome] = []
-    for seed in range(chunk * share, (chunk + 1) * share):
+    for seed in seeds:
         outcome = play(seed, variant(seed))
         counts.update(outcome.counts)
         counts["on_sqlite"] += variant(seed) is ON_SQLITE
+        counts["on_postgresql"] += variant(seed) is ON_POSTGRESQL
         if outcome.breaches:
             broken.append(outcome)
     sys.stdout.write("\n".join(told(outcome) for outcome in broken[:_SHOWN]))
     prove(
         "schedules",
         breaches={"broken": len(broken)},
-        schedules=share,
-        **{
-            what: counts[what]
-            for what in (
-                "on_sqlite",
-                "answers",
-                "pushed",
-                "crashes",
-                "stops",
-                "redeliveries",
-                "unknown_pushes",
-            )
-        },
+        schedules=len(seeds),
+        **{what: counts[what] for what in (*_TOLD, *more)},
     )
 
 

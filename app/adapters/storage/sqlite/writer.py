@@ -45,7 +45,7 @@ class Writer:
         self._closed = False
         self._pause = threading.Event()  # never set: a wait with a deadline
         self._thread = threading.Thread(target=self._run, name="yanzhen-writer", daemon=True)
-        self._thread.start()
+        self._start()
 
     def submit(self, work: Work[T], *, keep: bool = True) -> asyncio.Future[T]:
         """Queue ``work`` and return the future of its result, set after the commit (without ``keep``, the roll-back).
@@ -67,6 +67,9 @@ class Writer:
         await asyncio.to_thread(self._thread.join, _CLOSE_WITHIN_S)
 
     # -- the thread ------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._thread.start()
 
     def _run(self) -> None:
         while True:
