@@ -22,18 +22,23 @@ NUMBER_HEAD: Final = "13973516"
 OPENID_HEAD: Final = "oCANaRYq7Zv"
 _WINDOW: Final = 11  # so many digits of a number, that is all, or of a code, are a hit
 _SEPARATED: Final = re.compile(rb"[0-9](?:[ \-.,_/]?[0-9]){10,}")
+
+
+def _row(digit: bytes) -> re.Pattern[bytes]:
+    """Return eleven or more of ``digit``, the first written out: what it begins with is looked for much faster."""
+    return re.compile(b"%b(?:%b){10,}" % (digit, digit))
+
+
 _RUNS: Final[tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], bytes]], ...]] = (
     ("digits", _SEPARATED, lambda run: re.sub(rb"[^0-9]", b"", run)),
-    ("UTF-16", re.compile(rb"(?:\0[0-9]){11,}|(?:[0-9]\0){11,}"), lambda run: run.replace(b"\0", b"")),
-    ("hexadecimal", re.compile(rb"(?:3[0-9]){11,}"), lambda run: run[1::2]),
-    ("hexadecimal UTF-16", re.compile(rb"(?:003[0-9]){11,}|(?:3[0-9]00){11,}"), _no_zeros),
-    ("percent", re.compile(rb"(?:%3[0-9]){11,}"), lambda run: run[2::3]),
-    ("escapes", re.compile(rb"(?:\\u003[0-9]){11,}"), lambda run: run[5::6]),
-    (
-        "full width",
-        re.compile(rb"(?:\xef\xbc[\x90-\x99]){11,}"),
-        lambda run: bytes(b - 0x60 for b in run[2::3]),
-    ),
+    ("UTF-16", _row(rb"\0[0-9]"), lambda run: run[1::2]),
+    ("UTF-16", _row(rb"[0-9]\0"), lambda run: run[::2]),
+    ("hexadecimal", _row(rb"3[0-9]"), lambda run: run[1::2]),
+    ("hexadecimal UTF-16", _row(rb"003[0-9]"), _no_zeros),
+    ("hexadecimal UTF-16", _row(rb"3[0-9]00"), _no_zeros),
+    ("percent", _row(rb"%3[0-9]"), lambda run: run[2::3]),
+    ("escapes", _row(rb"\\u003[0-9]"), lambda run: run[5::6]),
+    ("full width", _row(rb"\xef\xbc[\x90-\x99]"), lambda run: bytes(b - 0x60 for b in run[2::3])),
 )
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{15,}")
 _BASE64_AT_ONCE: Final = 4096

@@ -228,8 +228,10 @@ def _see_that_they_arrived(folder: Folder) -> None:
 
 
 def _hits(canaries: Canaries, left: Mapping[str, bytes]) -> dict[str, Hit]:
+    """Return what is found, by place and form; what several places hold alike is searched once."""
     searcher = canaries.searcher()
-    return {f"{name} {hit.form}": hit for name, octets in left.items() for hit in searcher.search(octets)}
+    each = {octets: name for name, octets in left.items()}
+    return {f"{name} {hit.form}": hit for octets, name in each.items() for hit in searcher.search(octets)}
 
 
 async def _plant_on_servers(folder: Folder, canaries: Canaries, redis: RedisServer) -> tuple[int, bytes]:
