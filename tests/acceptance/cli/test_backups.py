@@ -92,7 +92,8 @@ def test_beside_a_service_that_records(stock: Stock, tmp_path: Path) -> None:
         ThreadPoolExecutor(4) as crowd,
     ):
         asked = [crowd.submit(server.verify, stock.codes[number % 3]) for number in range(240)]
-        asked[20].result()
+        for answer in asked[:21]:
+            answer.result()
         paths = [tmp_path / f"{number}.zip" for number in range(3)]
         sizes = [stock.shell.json("backup", "--out", path)["rows"]["verification"] for path in paths]
         assert [answer.result()[0] for answer in asked] == [200] * 240

@@ -1,11 +1,10 @@
 """A real server beside real commands: what is administered counts from the next query, keys and schema are guarded."""
 
 import re
-from pathlib import Path
 
 from app.cli.exits import Exit
 from tests.acceptance.cli.conftest import Stock
-from tests.acceptance.cli.shell import Shell
+from tests.acceptance.cli.shell import Server, Shell
 
 
 def test_commands_beside_a_running_server(stock: Stock) -> None:
@@ -89,15 +88,15 @@ def test_a_port_in_use_is_said(stock: Stock) -> None:
         assert (run.returncode, "--port" in run.stderr) == (Exit.UNAVAILABLE, True)
 
 
-def samples(log: Path) -> dict[str, str]:
+def samples(server: Server) -> dict[str, str]:
     """Return the table of the demonstration: digits -> outcome."""
-    rows = re.findall(r"^((?:\d{4} ){5})\s*(\w+)", log.read_text(), re.MULTILINE)
+    rows = re.findall(r"^((?:\d{4} ){5})\s*(\w+)", server.until_printed("Serving on"), re.MULTILINE)
     return {"".join(digits.split()): outcome for digits, outcome in rows}
 
 
 def test_the_demonstration_tells_the_truth_of_now(shell: Shell) -> None:
     with shell.serving("demo") as server:
-        table = samples(server.log)
+        table = samples(server)
         assert set(table.values()) == {
             *("first", "not_active", "recalled", "voided", "expired", "mistyped", "not_found"),
         }
@@ -106,7 +105,7 @@ def test_the_demonstration_tells_the_truth_of_now(shell: Shell) -> None:
             assert (status, answer["outcome"]) == (200, outcome)
         assert "curl" in server.log.read_text() or "POST" in server.log.read_text()
     with shell.serving("demo", "--set", "throttle.enabled=false") as server:
-        again = samples(server.log)
+        again = samples(server)
         assert list(again) == list(table)
         assert "repeat" in again.values()
         for code, outcome in again.items():

@@ -62,9 +62,14 @@ def _ask_until_killed(site: Site, memory: _Memory, run: int, dice: random.Random
             return Question(code=site.codes[number % FEW_CODES], key=f"run-{run}-{number}")
 
         killer = threading.Timer(dice.uniform(0.05, 0.5), server.process.kill)
-        killer.start()
         before = len(memory.bodies)
-        memory.unanswered += asyncio.run(ask_all(port, CONNECTIONS, next_question, memory.hear))
+
+        def hear(heard: Heard) -> None:
+            memory.hear(heard)
+            if not killer.is_alive() and not killer.finished.is_set():
+                killer.start()  # the load has begun
+
+        memory.unanswered += asyncio.run(ask_all(port, CONNECTIONS, next_question, hear))
         killer.join()
         assert memory.unanswered, "the kill came between two questions of everyone"
         assert len(memory.bodies) > before or run > 0
@@ -112,7 +117,7 @@ def test_no_acknowledged_verdict_is_lost_in_the_midst_of_folds(site: Site, budge
         process.stdout.close()
         process.wait(30)
     last = site.module("second_process", site.folder, "OFTEN", 16, 2 * LABELS, *site.codes)
-    output, _ = last.communicate(timeout=60)
+    output, _ = last.communicate(timeout=300)
     told += [line.split() for line in output.splitlines()]
     with closing(sqlite3.connect(site.database)) as db:
         facts = {

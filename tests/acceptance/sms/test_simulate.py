@@ -29,7 +29,6 @@ pytestmark = pytest.mark.xdist_group("simulate-sms")
 ACCOUNT: Final = "AC" + "5" * 32
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
 _SAMPLE: Final = re.compile(r"^((?:\d{4} ){3,5}\d{4})\s+(\w+)\s", re.MULTILINE)
-_HELD_S: Final = 6.5  # a commit is given up after 5 s, and what is owed 3 s after that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +57,8 @@ class Demonstration:
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
     shell = Shell(tmp_path_factory.mktemp("demonstration") / "data")
     with shell.serving("demo") as server:
-        for _ in range(1_000):  # it listens a moment before it prints
-            printed = server.log.read_text()
-            if "Serving on" in printed:
-                break
-            server.get("/livez")
         codes: dict[str, list[str]] = {}
-        for code, outcome in _SAMPLE.findall(printed):
+        for code, outcome in _SAMPLE.findall(server.until_printed("Serving on")):
             codes.setdefault(outcome, []).append(code.replace(" ", ""))
         yield Demonstration(shell=shell, server=server, codes=codes)
 
@@ -169,7 +163,7 @@ async def test_a_late_answer_is_acknowledged_pushed_and_its_delivery_noted(tmp_p
         with await asyncio.to_thread(_Serving, shell) as serving:
             server = serving.server
             text = {"sender": "+8613800000009", "code": code, "port": server.url.rpartition(":")[2]}
-            acknowledged = await asyncio.to_thread(_text_while_nothing_can_be_recorded, shell, **text)
+            acknowledged = await asyncio.to_thread(_text_while_nothing_can_be_recorded, shell, server, **text)
             assert acknowledged["reply"] is None
             async with asyncio.timeout(PATIENCE_S):
                 while not twilio.messages:
@@ -212,12 +206,21 @@ def _issue_one(shell: Shell) -> str:
     return labels.read_text().splitlines()[1].split(",")[1]
 
 
-def _text_while_nothing_can_be_recorded(shell: Shell, *, sender: str, code: str, port: str) -> dict[str, Any]:
-    """Hold the file as another process may, for longer than a commit waits."""
+def _text_while_nothing_can_be_recorded(
+    shell: Shell, server: Server, *, sender: str, code: str, port: str
+) -> dict[str, Any]:
+    """Hold the file as another process may, until a commit is given up; what is owed then has 3 s left."""
     path = shell.folder / "yanzhen.db"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        letting_go = threading.Timer(_HELD_S, holder.execute, ("ROLLBACK",))
+
+        def let_go() -> None:
+            try:
+                server.until_printed("commit_failed")
+            finally:
+                holder.execute("ROLLBACK")
+
+        letting_go = threading.Thread(target=let_go)
         letting_go.start()
         answer: dict[str, Any] = shell.json(
             *("--set", f"sms.twilio.auth_tokens={TOKEN}"),

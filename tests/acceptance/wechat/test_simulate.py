@@ -65,15 +65,9 @@ class Demonstration:
 
 
 def codes_of(server: Server) -> dict[str, list[str]]:
-    """Return the table of the demonstration; it listens a moment before it prints."""
-    printed = ""
-    for _ in range(1_000):
-        printed = server.log.read_text()
-        if "Serving on" in printed:
-            break
-        server.get("/livez")
+    """Return the table of the demonstration."""
     codes: dict[str, list[str]] = {}
-    for code, outcome in _SAMPLE.findall(printed):
+    for code, outcome in _SAMPLE.findall(server.until_printed("Serving on")):
         codes.setdefault(outcome, []).append(code.replace(" ", ""))
     return codes
 
