@@ -7,8 +7,8 @@ from hashlib import blake2b
 from secrets import token_bytes
 
 from app.adapters.identities import KeyedIdentities
-from app.adapters.sealing import AesGcmSealing
 from app.bootstrap.requirements import require_fit
+from app.bootstrap.sealing import sealing_under, sealing_without_keys
 from app.core.errors import KeyFileInvalid, KeyMissing
 from app.core.model.catalogue import Catalogue
 from app.core.ports.sealing import Sealing
@@ -40,13 +40,14 @@ def open_keys(settings: Settings, log: Logger) -> ServiceKeys:
         identities = KeyedIdentities(
             caller_key=ring.secret(SecretName.CALLER).key, result_key=ring.secret(SecretName.RESULT).key
         )
+        sealing = sealing_under(ring)
     except (KeyFileInvalid, KeyMissing) as error:
         return _useless(error, log)
     return ServiceKeys(
         ring=ring,
         recogniser=CodebookRecogniser(key_file.load),
         identities=identities,
-        sealing=AesGcmSealing({kept.id: kept.key for kept in ring.secrets[SecretName.MESSAGE]}),
+        sealing=sealing,
         throttle_key=blake2b(b"throttle", key=ring.secret(SecretName.CALLER).key).digest()[:32],
     )
 
@@ -75,6 +76,6 @@ def _useless(failure: KeyFileInvalid | KeyMissing, log: Logger) -> ServiceKeys:
         ring=None,
         recogniser=CodebookRecogniser(refuse),
         identities=KeyedIdentities(caller_key=token_bytes(32), result_key=token_bytes(32)),
-        sealing=AesGcmSealing({1: token_bytes(32)}),
+        sealing=sealing_without_keys(),
         throttle_key=token_bytes(32),
     )

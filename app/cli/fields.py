@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -134,6 +135,31 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return value
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """Return a check of whole numbers from 1 to ``most``."""
+
+    def checked(text: str) -> int:
+        value = positive(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"give at most {most:,}")
+        return value
+
+    return checked
+
+
+def moment(text: str) -> datetime:
+    """Return when a day begins in UTC, as in 2026-11-21, or a time that names its zone (ISO 8601)."""
+    try:
+        value = datetime.fromisoformat(text.strip())
+    except ValueError:
+        value = None
+    if value is None or (value.tzinfo is None and ":" in text):
+        raise argparse.ArgumentTypeError(
+            "give a day such as 2026-11-21, or a time with its zone such as 2026-11-21T08:00+08:00"
+        )
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def spoken_thresholds(value: Thresholds | None) -> str:

@@ -1,11 +1,14 @@
-"""What commands print: aligned tables for people, JSON for scripts, a progress bar on a terminal."""
+"""What commands print: aligned tables for people, JSON for scripts, a progress bar on a terminal.
+
+Tables and JSON may hold what strangers wrote: what a terminal would obey is written out there, as an escape.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 
@@ -24,16 +27,23 @@ def write_notice(text: str) -> None:
 
 def write_json(value: object) -> None:
     """Print one JSON document on a line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+    document = json.dumps(value, ensure_ascii=False, default=_plain)
+    # JSON itself escapes C0 alone; the rest can only stand within strings, where each may be escaped
+    sys.stdout.write(_spelt(document, lambda char: json.dumps(char)[1:-1]) + "\n")
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print aligned columns; hanzi take two cells. Without rows only the header is printed."""
-    cells = [list(header), *([_text(cell) for cell in row] for row in rows)]
+    cells = [list(header), *([visible(_text(cell)) for cell in row] for row in rows)]
     widths = [max(_cells(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         padded = (cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True))
         write_line("  ".join(padded).rstrip())
+
+
+def visible(text: str) -> str:
+    """Return ``text`` on one line, with what is obeyed or not seen as its escape in Python."""
+    return _spelt(text, lambda char: char.encode("unicode_escape").decode())
 
 
 class Progress:
@@ -81,3 +91,12 @@ def _text(cell: object) -> str:
 
 def _cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _spelt(text: str, spell: Callable[[str], str]) -> str:
+    """Spell out every control, format, unassigned or broken character and line separator; spaces of any width stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else spell(char) for char in text
+    )

@@ -28,6 +28,7 @@ GROUPS: Final = {
     "db": "the database",
     "simulate": "try a channel without an account",
     "caller": "what is kept of callers",
+    "report": "what people found suspicious",
     "prompts": "what the hotline says",
     "wechat": "accounts on WeChat",
 }
@@ -62,6 +63,7 @@ COMMANDS: Final = (
     Command("simulate call", "app.cli.simulate_call", "call a running server's hotline and press keys"),
     Command("simulate wechat", "app.cli.simulate_wechat", "write to a running server as WeChat would"),
     Command("caller erase", "app.cli.caller_erase", "forget who a caller is"),
+    Command("report list", "app.cli.report_list", "list what people reported as suspicious"),
     Command("prompts render", "app.cli.prompts_render", "make the clips that are missing"),
     Command("prompts check", "app.cli.prompts_check", "look over every clip and how it would sound"),
     Command("prompts listen", "app.cli.prompts_listen", "show one clip, and play it"),

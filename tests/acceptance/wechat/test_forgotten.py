@@ -1,4 +1,4 @@
-"""Somebody in WeChat is forgotten from the command line, while the service runs."""
+"""What somebody in WeChat told is read, and they are forgotten, from the command line while the service runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.wechat_platform import WechatPlatform
 WORDS = "封口像是被打开过"
 
 
-async def test_who_is_forgotten_has_no_history_and_no_report(
+async def test_what_people_told_is_read_until_they_are_forgotten(
     folder: Folder, platform: WechatPlatform
 ) -> None:
     async with served(folder, platform) as site:
@@ -24,11 +24,21 @@ async def test_who_is_forgotten_has_no_history_and_no_report(
             verdict = await person.check(folder.codes.pop())
             assert (await person.ask("POST", "/reports", result=verdict["result"], text=WORDS))[0] == 204
             assert len(await person.history()) == 1
+        numbers = [number for (number,) in folder.read("SELECT id FROM verification ORDER BY id")]
+        read = await asyncio.to_thread(folder.shell.json, "report", "list")
+        assert [(told["words"], told["verification"]) for told in read] == [
+            (WORDS, number) for number in reversed(numbers)
+        ]
+        assert {(told["channel"], told["account"], told["product"]["name"]) for told in read} == {
+            ("wechat", "mini-program", "奶粉")
+        }
+        assert not any(person.openid in str(read) for person in (one, other))
         name = f"{PROGRAM_ID}/{one.openid}"
-        said = await asyncio.to_thread(folder.shell.spawn, "caller", "erase", "--wechat", name)
-        assert said.returncode == 0, said.stderr
+        said = await asyncio.to_thread(folder.shell.run, "caller", "erase", "--wechat", name)
         assert said.stdout.startswith("Forgotten: 2 ")
         assert [len(await person.history()) for person in (one, other)] == [0, 1]
+        read = await asyncio.to_thread(folder.shell.json, "report", "list")
+        assert [(told["words"], told["gone"]) for told in read] == [(WORDS, False), (None, True)]
     facts = "SELECT count(*) FROM verification WHERE channel = 'wechat'"
     assert folder.read(facts) == [(2,)]
     told = "SELECT token IS NULL, sealed IS NULL, count(*) FROM report GROUP BY 1, 2 ORDER BY 1"

@@ -34,3 +34,5 @@ async def test_down_it_is_unavailable() -> None:
     reports.down = True
     with pytest.raises(StoreUnavailable):
         await keeping(reports)()
+    with pytest.raises(StoreUnavailable):
+        await reports.newest()

@@ -19,11 +19,22 @@ from app.core.model.caller import Caller, CallerKind
 from app.core.model.verdict import VerificationId
 from app.core.model.verification import Draft
 from app.core.ports.reports import Reports
-from tests.contract.reports.suite import ONE, REPORTER, TWO, WORDS, Erase, Look, ReportsContract, keeping
+from tests.contract.reports.suite import (
+    ONE,
+    REPORTER,
+    TWO,
+    WORDS,
+    Erase,
+    Look,
+    SealedReportsContract,
+    facts,
+    keeping,
+)
 from tests.fakes.clock import START
 from tests.fakes.memory_reports import KeptReport
 
 SEALING = AesGcmSealing({1: b"k" * 32})
+OTHER_SEALING = AesGcmSealing({1: b"o" * 32})
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +64,11 @@ def row(tmp_path: Path, columns: str, key: bytes = ONE) -> tuple[object, ...] | 
         return found
 
 
-class TestSqliteReports(ReportsContract):
+class TestSqliteReports(SealedReportsContract):
+    @pytest.fixture
+    def strangers(self, storage: SqliteStorage) -> Reports:
+        return storage.reports(OTHER_SEALING)
+
     @pytest.fixture
     def look(self, tmp_path: Path) -> Look:
         async def look(key: bytes, recording: str) -> KeptReport | None:
@@ -116,6 +131,12 @@ async def test_a_report_is_linked_to_the_verification_it_is_about(
             at=START,
         )
         assert row(tmp_path, "verification", key) == (linked,)
+    linked = told.verification_id
+    assert {report.verification_id for report in await reports.newest()} == {linked, None}
+    with closing(sqlite3.connect(tmp_path / "record.db")) as db, db:
+        db.execute("UPDATE verification SET serial = 7 WHERE id = ?", (linked,))
+    read = await reports.newest()
+    assert {(report.verification_id, report.serial) for report in read} == {(linked, 7), (None, None)}
 
 
 async def test_words_stand_only_sealed_and_go_after_ninety_days(
@@ -131,6 +152,7 @@ async def test_words_stand_only_sealed_and_go_after_ninety_days(
     assert await storage.verifications.forget(START + timedelta(days=90, seconds=1)) == 2
     assert row(tmp_path, "recording, sealed") == (None, None)
     assert row(tmp_path, "recording, sealed", TWO) == (None, None)
+    assert [facts(report) for report in await reports.newest()] == [("", "", True, False)] * 2
     assert await storage.verifications.forget(START + timedelta(days=91)) == 0
 
 
@@ -138,3 +160,5 @@ async def test_a_closed_store_is_unavailable(storage: SqliteStorage, reports: Re
     await storage.close()
     with pytest.raises(StoreUnavailable):
         await keeping(reports)(words=WORDS)
+    with pytest.raises(StoreUnavailable):
+        await reports.newest()

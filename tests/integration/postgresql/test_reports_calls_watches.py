@@ -20,7 +20,7 @@ from tests.contract.call_records.suite import Look as LookAtCall
 from tests.contract.recall_watches.suite import ONE as WATCHER
 from tests.contract.recall_watches.suite import OPENID, OTHER_OPENID, RecallWatchesContract, address, wants
 from tests.contract.recall_watches.suite import TWO as OTHER_WATCHER
-from tests.contract.reports.suite import ONE, TWO, WORDS, Erase, Look, ReportsContract, keeping
+from tests.contract.reports.suite import ONE, TWO, WORDS, Erase, Look, SealedReportsContract, facts, keeping
 from tests.contract.store.stage import FULL, KNOWN, Asking
 from tests.contract.store.suite import asking
 from tests.fakes.clock import START
@@ -31,6 +31,7 @@ from tests.integration.postgresql.stage import PostgresqlStage
 
 __all__ = ["asking"]
 SEALING = AesGcmSealing({1: b"k" * 32})
+OTHER_SEALING = AesGcmSealing({1: b"o" * 32})
 
 
 @pytest.fixture
@@ -57,7 +58,11 @@ async def report(storage: PostgresqlStorage, columns: str, key: bytes) -> tuple[
     return tuple(rows[0]) if rows else None
 
 
-class TestPostgresqlReports(ReportsContract):
+class TestPostgresqlReports(SealedReportsContract):
+    @pytest.fixture
+    def strangers(self, stage: PostgresqlStage) -> Reports:
+        return stage.storage.reports(OTHER_SEALING)
+
     @pytest.fixture
     def look(self, stage: PostgresqlStage) -> Look:
         async def look(key: bytes, recording: str) -> KeptReport | None:
@@ -121,6 +126,10 @@ async def test_a_report_is_linked_to_the_verification_it_is_about(
             channel="wechat", account="", message_key=key, words=WORDS, verification_id=named, at=START
         )
         assert await report(stage.storage, "verification", key) == (linked,)
+    serials = {read.verification_id: read.serial for read in await reports.newest()}
+    assert serials.keys() == {told.verification_id, None}
+    assert serials[None] is None
+    assert serials[told.verification_id] is not None
 
 
 async def test_words_stand_only_sealed_and_go_after_ninety_days(
@@ -135,6 +144,7 @@ async def test_words_stand_only_sealed_and_go_after_ninety_days(
     assert await forget(START + timedelta(days=90, seconds=1)) == 2
     assert await report(stage.storage, "recording, sealed", ONE) == (None, None)
     assert await report(stage.storage, "recording, sealed", TWO) == (None, None)
+    assert [facts(read) for read in await reports.newest()] == [("", "", True, False)] * 2
     assert await forget(START + timedelta(days=91)) == 0
 
 

@@ -1,6 +1,7 @@
 """What may be entered about brands and products."""
 
 import argparse
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,22 @@ def test_quantities() -> None:
     for wrong in ("0", "-1", "1.5", "many", "1e999"):
         with pytest.raises(argparse.ArgumentTypeError):
             fields.positive(wrong)
+
+
+def test_a_quantity_may_have_a_most() -> None:
+    check = fields.up_to(1000)
+    assert [check("1"), check("1_000")] == [1, 1000]
+    for wrong in ("0", "1001", "some"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            check(wrong)
+
+
+def test_a_day_begins_in_utc_and_a_time_names_its_zone() -> None:
+    assert fields.moment("2026-11-21") == datetime(2026, 11, 21, tzinfo=UTC)
+    assert fields.moment("2026-11-21T08:30+08:00") == datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
+    for wrong in ("", "yesterday", "2026-02-30", "2026-11-21T08:30", "21.11.2026"):
+        with pytest.raises(argparse.ArgumentTypeError, match="2026-11-21"):
+            fields.moment(wrong)
 
 
 @pytest.mark.parametrize("text", ["400-800-1234", "+86 10 1234 5678", "12315"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.cli.output import Progress, write_json, write_table
+from app.cli.output import Progress, visible, write_json, write_table
 from app.core.model.label import Disclosure
 
 
@@ -24,6 +24,22 @@ def test_json_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert json.loads(out) == {"name": "青禾", "at": "2026-03-05T01:02:00Z", "disclosure": "full"}
     assert out.count("\n") == 1
+
+
+HOSTILE = "a\x1b[2J\x9b31m\r\n\t\x00\x7f\u202e\u2028\u200b\ud800\U000e0041b"
+SEEN = r"a\x1b[2J\x9b31m\r\n\t\x00\x7f\u202e\u2028\u200b\ud800\U000e0041b"
+
+
+def test_what_a_terminal_would_obey_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert visible(HOSTILE) == SEEN
+    plain = "封口\u3000像是 被打开过 🍼 Café\u00a0é \\o/"
+    assert visible(plain) == plain
+    write_table(("TOLD",), [(HOSTILE,)])
+    assert capsys.readouterr().out == f"TOLD\n{SEEN}\n"
+    write_json([HOSTILE, plain])
+    out = capsys.readouterr().out
+    assert json.loads(out) == [HOSTILE, plain]
+    assert visible(out.removesuffix("\n")) == out.removesuffix("\n")
 
 
 def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

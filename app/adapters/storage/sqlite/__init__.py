@@ -60,7 +60,7 @@ class SqliteStorage:
 
     def reports(self, sealing: Sealing) -> SqliteReports:
         """Return what callers report; what they write is sealed under the key file."""
-        return SqliteReports(self._commits, sealing)
+        return SqliteReports(self._commits, self._reader, sealing)
 
     def recall_watches(self, sealing: Sealing) -> SqliteRecallWatches:
         """Return who wants to be told of recalls; where to is sealed under the key file."""

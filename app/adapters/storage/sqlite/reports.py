@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from app.adapters.storage.report_rows import REPORT_COLUMNS, earliest, report_of
 from app.adapters.storage.rows import to_micros, verdict_from_bytes
+from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.core.model.caller import Caller
 from app.core.model.verdict import VerificationId
+from app.core.ports.reports import Report
 from app.core.ports.sealing import Sealing
 
 _KEEP: Final = (
@@ -18,14 +22,18 @@ _KEEP: Final = (
     " ON CONFLICT (message_key, recording) DO UPDATE SET sealed = excluded.sealed"
     " WHERE excluded.sealed IS NOT NULL"
 )
+_NEWEST: Final = (
+    f"SELECT {REPORT_COLUMNS} FROM report r WHERE r.at >= ? ORDER BY r.at DESC, r.id DESC LIMIT ?"  # noqa: S608 - constants
+)
 _VERIFIED: Final = "SELECT id FROM verification WHERE id = ?"
 
 
 class SqliteReports:
     """``Reports`` (contract in the port)."""
 
-    def __init__(self, commits: SharedCommits, sealing: Sealing) -> None:
+    def __init__(self, commits: SharedCommits, reader: Reader, sealing: Sealing) -> None:
         self._commits = commits
+        self._reader = reader
         self._sealing = sealing
 
     async def keep(
@@ -49,6 +57,11 @@ class SqliteReports:
             db.execute(_KEEP, (to_micros(at), channel, account, message_key, about, recording, sealed, token))
 
         await self._commits.run(work)
+
+    async def newest(self, *, since: datetime | None = None, limit: int = 100) -> Sequence[Report]:
+        """Return the newest reports; see the port."""
+        rows = await self._reader.rows("Reading reports", _NEWEST, (earliest(since), limit))
+        return [report_of(row, self._sealing) for row in rows]
 
 
 def _recorded(
