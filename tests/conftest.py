@@ -3,6 +3,7 @@
 Tests in tests/unit and tests/contract open no network socket; one that must has the mark enable_socket.
 """
 
+import gc
 import os
 import shutil
 from typing import Literal
@@ -55,6 +56,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector, and tests that call it, the million objects that live as long as the run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -39,14 +39,11 @@ _ALIKE = (3, 2 * _SQLITE_EVERY, 71)
 
 @pytest.fixture(scope="module", autouse=True)
 def unhurried_collector() -> Iterator[None]:
-    """Spare the collector the half million objects of the libraries, as the service does."""
+    """Look at what is under way as seldom as the service does."""
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     yield
     gc.set_threshold(*before)
-    gc.unfreeze()
     remove_prepared()
     remove_database()
 
