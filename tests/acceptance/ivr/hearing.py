@@ -19,6 +19,8 @@ HEARD: Final = 0.95  # at least, for a clip that was played
 NOT_HEARD: Final = 0.4  # at most, for a clip that was not
 _ORDER: Final = 16  # of the predictor: eight resonances, more than speech has at 8 kHz
 _LONGEST: Final = 3 * RATE  # a clip is known by its first three seconds
+_STRETCH: Final = 10 * RATE
+_BLOCK: Final = 1 << 17  # samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +50,27 @@ def correlate(recording: Samples, clip: Samples) -> NDArray[np.float64]:
     places = len(heard) - len(wanted) + 1
     if places < 1:
         return np.zeros(0)
-    size = 1 << (len(heard) + len(wanted) - 1).bit_length()
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)[:places]
+    product = _products(heard, wanted)
     energy = _sliding(heard**2, len(wanted)) - _sliding(heard, len(wanted)) ** 2 / len(wanted)
     floor = (0.01 * strength) ** 2
     return np.asarray(
         np.where(energy > floor, product / (np.sqrt(np.maximum(energy, floor)) * strength), 0.0)
     )
+
+
+def first_place(recording: Samples, clip: Samples, least: float = HEARD) -> tuple[int | None, float]:
+    """Return the first place where the clip is heard with at least that score (None: nowhere), and the best score.
+
+    Ten seconds are looked at after the other: what is asked for mostly comes soon, and a call is long.
+    """
+    best, length = 0.0, min(len(clip), _LONGEST)
+    for start in range(0, len(recording) - length + 1, _STRETCH):
+        scores = correlate(recording[start : start + _STRETCH + length - 1], clip)
+        best = max(best, float(scores.max()))
+        heard = np.flatnonzero(scores >= least)
+        if len(heard):
+            return start + int(heard[0]), best
+    return None, best
 
 
 def best_match(recording: Samples, name: str, clip: Samples) -> Match:
@@ -101,6 +117,15 @@ def _whitener(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     places = np.arange(_ORDER)
     matrix = lags[np.abs(np.subtract.outer(places, places))]
     return np.concatenate(([1.0], -np.linalg.solve(matrix, lags[1:])))
+
+
+def _products(heard: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the products of ``wanted`` with every run of as many neighbours, block by block as fits a cache."""
+    size = min(_BLOCK, 1 << (len(heard) - 1).bit_length())
+    step, places = size - len(wanted) + 1, len(heard) - len(wanted) + 1
+    kernel = np.conj(np.fft.rfft(wanted, size))
+    blocks = (np.fft.rfft(heard[start : start + size], size) for start in range(0, places, step))
+    return np.concatenate([np.fft.irfft(block * kernel, size)[:step] for block in blocks])[:places]
 
 
 def _sliding(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

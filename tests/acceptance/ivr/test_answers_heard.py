@@ -14,7 +14,7 @@ from channels.wording.locales import LOCALES
 from channels.wording.spoken import spoken_forms
 from channels.wording.variants import Variant
 from tests.acceptance.ivr.callbacks import Conversation, Telephone, seconds
-from tests.acceptance.ivr.hearing import HEARD, correlate
+from tests.acceptance.ivr.hearing import first_place
 from tests.acceptance.ivr.history import OLD_CALLERS, STRANGERS, Past
 from tests.acceptance.ivr.hotline import Hotline, outcomes
 from tests.acceptance.ivr.sound import RATE, Samples, read_clip
@@ -135,10 +135,9 @@ def places_of(recording: Samples, clips: list[Samples]) -> list[float]:
     """Return when each clip is heard, in seconds, looked for one after the other. Fails where one is not heard."""
     places, at = [], 0
     for clip in clips:
-        scores = correlate(recording[at:], clip)
-        heard = np.flatnonzero(scores >= HEARD)
-        assert len(heard), (places, float(scores.max()))
-        at += int(heard[0])
+        place, score = first_place(recording[at:], clip)
+        assert place is not None, (places, score)
+        at += place
         places.append(at / RATE)
         at += RATE // 10
     return places

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.acceptance.ivr.hearing import HEARD, NOT_HEARD, best_match, correlate, find_clips, sounding_s
+from tests.acceptance.ivr.hearing import (
+    HEARD,
+    NOT_HEARD,
+    best_match,
+    correlate,
+    find_clips,
+    first_place,
+    sounding_s,
+)
 from tests.acceptance.ivr.sound import (
     RATE,
     Samples,
@@ -38,6 +46,17 @@ def test_clips_are_found_in_order_and_at_their_time(tmp_path: Path) -> None:
     found = find_clips(through_the_telephone(said, tmp_path), {"first": FIRST, "second": SECOND})
     assert [(match.name, match.at_s) for match in found] == [("second", 0.5), ("first", 1.5), ("second", 3.1)]
     assert all(match.score >= HEARD for match in found)
+
+
+def test_the_first_place_is_found_however_late_it_comes(tmp_path: Path) -> None:
+    said = through_the_telephone(
+        np.concatenate([silence(9_500), FIRST, silence(21_000), SECOND, SECOND]), tmp_path
+    )
+    assert first_place(said, FIRST)[0] == 9_500 * RATE // 1000
+    place, score = first_place(said, SECOND)
+    assert (place, score >= HEARD) == (32_000 * RATE // 1000, True)
+    assert first_place(said[: 20 * RATE], SECOND)[0] is None
+    assert first_place(silence(100), FIRST) == (None, 0.0)
 
 
 def test_a_clip_that_was_not_played_is_not_heard(tmp_path: Path) -> None:
