@@ -54,7 +54,7 @@ class PostgresPair:
         try:
             await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY}'")
             await connection.execute("SELECT pg_reload_conf()")
-            for _ in range(200):
+            for _ in range(1_200):  # a minute
                 if await connection.fetchval("SELECT sync_state FROM pg_stat_replication") == "sync":
                     return
                 await connection.execute("SELECT pg_sleep(0.05)")

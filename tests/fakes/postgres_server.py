@@ -76,7 +76,7 @@ class PostgresServer:
         """Stop it; SIGINT is a fast and orderly shutdown, SIGQUIT one that has to be recovered from."""
         if self._server is not None:
             self._server.send_signal(how)
-            self._server.wait(30)
+            self._server.wait(60)
             self._server = None
 
     def remove(self) -> None:
@@ -113,7 +113,7 @@ class PostgresServer:
 
     def _wait_until_ready(self) -> None:
         """A file of a server that was killed may be left, with another process in it."""
-        for _ in range(600):
+        for _ in range(1_200):  # a minute
             if self._server is None or self._server.poll() is not None:
                 break
             status = self.data / "postmaster.pid"

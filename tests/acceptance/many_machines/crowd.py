@@ -32,8 +32,9 @@ _PROVIDER_S: Final = 15.0  # after which the most patient of the providers hangs
 class Crowd:
     """``few`` of the fleet's labels are asked about. ``took_s`` holds the seconds of the slowest answer by
     channel, without those for which a busy machine kept everybody waiting; ``served`` which machine gave an answer
-    when, in nanoseconds of the monotonic clock. Between two questions each thinks for ``thinking_s``, because a crowd
-    that takes every core keeps what was killed from coming back.
+    when, in nanoseconds of the monotonic clock. ``put_off_by_the_machine`` are those of ``put_off`` whose time went
+    in such waits. Between two questions each thinks for ``thinking_s``, because a crowd that takes every core keeps
+    what was killed from coming back.
     """
 
     fleet: Fleet
@@ -43,6 +44,7 @@ class Crowd:
     answers: list[Answer] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     put_off: Counter[str] = field(default_factory=Counter)
+    put_off_by_the_machine: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
     asked: int = 0
     took_s: dict[str, float] = field(default_factory=dict)
@@ -132,12 +134,14 @@ class Crowd:
             except (aiohttp.ClientError, ConnectionError):
                 self.unanswered += 1
             else:
-                took_s = time.monotonic() - begun - _ON_THE_WAY * (self._stalled_s - stalled)
+                waited_s = _ON_THE_WAY * (self._stalled_s - stalled)
+                took_s = time.monotonic() - begun - waited_s
                 self.took_s[channel] = max(self.took_s.get(channel, 0.0), took_s)
                 if said is not None:
                     self.served.append((machine.name, time.monotonic_ns()))
                     return said
                 self.put_off[channel] += 1
+                self.put_off_by_the_machine[channel] += waited_s > took_s
                 self._more.set()
             await self._pause(_PAUSE_S)
         raise WrongAnswer(f"{channel}: {_MOST_TRIES} tries and no answer\n{self.fleet.logs()[-3000:]}")

@@ -21,10 +21,12 @@ from tests.contract.store.history import faults
 from tests.fakes.postgres_server import PostgresServer
 from tests.fakes.redis_server import RedisServer
 from tests.integration.redis.relay import Fault, Relay, relay_to
+from tests.run_delay import run_delay_s
 
 LABELS, FEW = 40, 5
 SLACK = 1.5  # of a channel's deadline, for a machine that everything here shares
 SEEN_WITHIN_S, SEEN_SLACK = 2.0, 3.0  # that Redis went or is back
+PATIENCE_S = 60.0
 
 
 def settle_elsewhere(machines: Fleet, folder: Path) -> None:
@@ -34,14 +36,21 @@ def settle_elsewhere(machines: Fleet, folder: Path) -> None:
 
 
 async def _until_redis_is(up: bool, machines: Fleet) -> None:
-    """Wait until each machine says so of itself; fails where it takes too long."""
-    wanted = f"yanzhen_redis_up {float(up)}"
-    async with asyncio.timeout(SEEN_WITHIN_S * SEEN_SLACK), aiohttp.ClientSession() as session:
+    """Wait until each machine says so of itself; fails where it takes too long, but for the waits for a core."""
+    wanted, loop = f"yanzhen_redis_up {float(up)}", asyncio.get_running_loop()
+    began, delayed = loop.time(), _delayed_s(machines)
+    async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
         for machine in machines.machines:
             said = ""
             while wanted not in said:
                 async with session.get(f"{machine.url}/metrics") as response:
                     said = await response.text()
+    assert loop.time() - began - (_delayed_s(machines) - delayed) <= SEEN_WITHIN_S * SEEN_SLACK
+
+
+def _delayed_s(machines: Fleet) -> float:
+    pids = [machine.process.pid for machine in machines.machines if machine.process is not None]
+    return run_delay_s() + max(map(run_delay_s, pids))
 
 
 async def _shopping(crowd: Crowd, machines: Fleet, relay: Relay) -> None:
@@ -83,7 +92,8 @@ async def test_no_trouble_with_redis_reaches_a_shopper(
             await _shopping(crowd, made, relay)
         finally:
             made.kill()
-    assert (dict(crowd.put_off), crowd.unanswered) == ({}, 0), made.logs()[-3000:]
+    put_off = crowd.put_off - crowd.put_off_by_the_machine
+    assert (dict(put_off), crowd.unanswered) == ({}, 0), made.logs()[-3000:]
     record = await recorded(database.url())
     assert faults(crowd.answers, record) == []
     assert len({answer.message for answer in crowd.answers}) == crowd.asked == len(record)

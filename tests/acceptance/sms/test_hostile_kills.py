@@ -191,6 +191,9 @@ async def test_killed_while_pushing_nothing_is_lost_and_little_is_doubled(tmp_pa
                 assert await asyncio.to_thread(bring, server, waiting[:BATCH])
                 waiting = waiting[BATCH:]
             await provider.until_reached(TEXTS)
+            async with asyncio.timeout(_PATIENCE_S):  # of a life that was killed one may still be looked for
+                while lives.states() != Counter(sent=TEXTS):
+                    await asyncio.to_thread(server.get, "/livez")
             metrics = (await asyncio.to_thread(server.get, "/metrics"))[1]
         assert lives.states() == Counter(sent=TEXTS)
     per_number = Counter(message.to for message in provider.messages)

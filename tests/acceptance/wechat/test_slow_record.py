@@ -26,7 +26,7 @@ async def test_three_deliveries_before_a_record_that_is_locked_get_one_answer(
         deliveries.append(await site.bring(OFFICIAL, site.webhook(OFFICIAL, message)))
         await site.until_sent(1)
         deliveries.append(await site.bring(OFFICIAL, site.webhook(OFFICIAL, message)))
-    assert sum(delivery.took_s for delivery in deliveries[:2]) > _PLATFORM_WAITS_S, "the record was slow"
+    assert sum(delivery.lasted_s for delivery in deliveries[:2]) > _PLATFORM_WAITS_S, "the record was slow"
     for delivery in deliveries:
         assert delivery.took_s < _PLATFORM_WAITS_S
         assert delivery.answer is None or delivery.answer.kind == "", "said in a response, and pushed as well"
@@ -47,7 +47,7 @@ async def test_an_acknowledged_message_is_answered_after_a_kill_and_once(
     platform.inject(Fault.HANG, path=STABLE_TOKEN)  # so that the kill falls between the promise and the push
     async with served(folder, platform) as site:
         acknowledged = await site.text(PROGRAM, f"请查 {code}", openid=OPENID, message_id=72)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await platform.until_called(STABLE_TOKEN)
         site.kill()
     assert acknowledged.status == 200
