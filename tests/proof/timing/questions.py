@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import IPv4Address
 from typing import Final
 from urllib.parse import urlencode
 
@@ -41,6 +42,7 @@ ACCOUNT: Final = Account(
     aes_keys=(CHAT_KEY,),
 )
 _OURS: Final = "+861069000001"
+_NETWORK: Final = int(IPv4Address("10.0.0.0"))  # everybody has an address of their own
 _FIRST_ID: Final = 23_000_000_000_000_000
 
 Question = Callable[[Service, str, int], InboundRequest]
@@ -58,6 +60,10 @@ def _number(serial: int) -> str:
     return f"+86139{serial * 7919 % 10**8:08d}"
 
 
+def _address(serial: int) -> str:
+    return str(IPv4Address(_NETWORK + serial % 2**24))
+
+
 def _request(
     path: str, headers: Mapping[str, str], body: bytes, at: datetime, **more: object
 ) -> InboundRequest:
@@ -69,7 +75,8 @@ def _request(
 def by_api(service: Service, code: str, serial: int) -> InboundRequest:
     """The JSON API, without a key: the shortest path there is, so the one that tells most."""
     body = json.dumps({"code": code}).encode()
-    return _request("/api/v1/verifications", {"content-type": "application/json"}, body, service.clock.now())
+    headers = {"content-type": "application/json"}
+    return _request("/api/v1/verifications", headers, body, service.clock.now(), remote=_address(serial))
 
 
 def by_page(service: Service, code: str, serial: int) -> InboundRequest:
@@ -81,7 +88,7 @@ def by_page(service: Service, code: str, serial: int) -> InboundRequest:
         "sec-fetch-site": "same-origin",
         "accept-language": "zh-CN",
     }
-    return _request("/verify", headers, body, service.clock.now())
+    return _request("/verify", headers, body, service.clock.now(), remote=_address(serial))
 
 
 def by_text(service: Service, code: str, serial: int) -> InboundRequest:

@@ -20,7 +20,7 @@ from app.issuing.key_file import KeyFile
 from app.settings import Settings, load_settings
 from channels.base import ChannelAdapter, InboundRequest, OutboundResponse
 from channels.pipeline import Pipeline
-from tests.acceptance.cli.shell import Shell
+from tests.acceptance.cli.shell import Said, Shell
 
 PUBLIC_URL: Final = "https://verify.example"
 PHONE_TOKEN: Final = "0123456789abcdef" * 2
@@ -39,9 +39,19 @@ NEVER_ISSUED, WRONG_TAG, VOIDED, NOT_ACTIVE = CLASSES = ("never issued", "wrong 
 class Site:
     """A prepared folder: ``codes`` by class, and in ``active`` those of labels that may be told."""
 
-    settings: Settings
+    flags: Mapping[str, object]
     codes: Mapping[str, tuple[str, ...]]
     active: tuple[str, ...]
+
+    @property
+    def settings(self) -> Settings:
+        """Of a service without limits."""
+        return load_settings(flags={**self.flags, "throttle": {"enabled": False}})
+
+    @property
+    def limited(self) -> Settings:
+        """Of a service that counts and limits as it is installed."""
+        return load_settings(flags=self.flags)
 
     @property
     def slips(self) -> Mapping[str, tuple[str, ...]]:
@@ -52,9 +62,24 @@ class Site:
         }
 
 
-def prepare(folder: Path) -> Site:
-    """Make a record with one brand of little disclosure: a batch voided, one never activated, one sold."""
-    shell = Shell(folder)
+@dataclass(frozen=True)
+class StoreShell(Shell):
+    """Runs commands on the database of an address, where there is one."""
+
+    url: str = ""
+
+    def run(self, *words: object, expect: int = 0) -> Said:
+        served = ("--set", f"database_url={self.url}") if self.url else ()
+        return super().run(*words, *served, expect=expect)
+
+
+def prepare(folder: Path, database_url: str = "") -> Site:
+    """Make a record with one brand of little disclosure: a batch voided, one never activated, one sold.
+
+    Without ``database_url`` it is SQLite in ``folder``.
+    """
+    served = {"database_url": database_url} if database_url else {}
+    shell = StoreShell(folder, url=database_url)
     shell.run("init")
     brand = shell.json("brand", "add", "--name", "青禾", "--disclosure", "minimal")["id"]
     product = shell.json("product", "add", "--brand", brand, "--name", "奶粉")["id"]
@@ -65,23 +90,24 @@ def prepare(folder: Path) -> Site:
             shell.run("batch", "activate", batch["id"])
         if name == VOIDED:
             shell.run("batch", "void", batch["id"])
-    settings = load_settings(
-        flags={
-            "data_dir": folder,
-            "public_url": PUBLIC_URL,
-            "log_level": "error",
-            "throttle": {"enabled": False},
-            "sms": {"per_day": 10**9, "per_number_per_day": 10**9, "twilio": {"auth_tokens": PHONE_TOKEN}},
-            "ivr": {"twilio": {"auth_tokens": PHONE_TOKEN}},
-            "wechat": {
-                "official_account": {"token": CHAT_TOKEN, "encoding_aes_key": CHAT_KEY, "app_id": CHAT_APP}
-            },
-        }
-    )
-    return Site(settings=settings, **_codes(settings, batches))
+    flags = {
+        **served,
+        "data_dir": folder,
+        "public_url": PUBLIC_URL,
+        "log_level": "error",
+        "sms": {"per_day": 10**9, "per_number_per_day": 10**9, "twilio": {"auth_tokens": PHONE_TOKEN}},
+        "ivr": {"twilio": {"auth_tokens": PHONE_TOKEN}},
+        "wechat": {
+            "official_account": {"token": CHAT_TOKEN, "encoding_aes_key": CHAT_KEY, "app_id": CHAT_APP}
+        },
+    }
+    codes, active = _codes(load_settings(flags=flags), batches)
+    return Site(flags=flags, codes=codes, active=active)
 
 
-def _codes(settings: Settings, batches: Mapping[str, Mapping[str, int]]) -> dict[str, object]:
+def _codes(
+    settings: Settings, batches: Mapping[str, Mapping[str, int]]
+) -> tuple[Mapping[str, tuple[str, ...]], tuple[str, ...]]:
     ring = KeyFile(settings.key_file).load()
     codebook, key_id = ring.codebook(), ring.current_tag_key_id
     chance = random.Random(7)
@@ -110,7 +136,7 @@ def _codes(settings: Settings, batches: Mapping[str, Mapping[str, int]]) -> dict
         VOIDED: voided,
         NOT_ACTIVE: not_active,
     }
-    return {"codes": codes, "active": made(batches["active"])}
+    return codes, made(batches["active"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +157,7 @@ async def _keep_none(*_: object) -> None:
 
 
 @asynccontextmanager
-async def open_service(site: Site) -> AsyncIterator[Service]:
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Start every part of the service but its server, as ``yanzhen serve`` does.
 
     The hotline's clips are left unmade: which are there by now has nothing to do with a code, and makes answers differ.
@@ -139,8 +165,8 @@ async def open_service(site: Site) -> AsyncIterator[Service]:
     async with AsyncExitStack() as parts:
         parts.callback(setattr, telephony, "keep_clips", telephony.keep_clips)
         telephony.keep_clips = _keep_none
-        base = await _lay_foundation(site.settings, None, parts)
-        adapters, pipeline, _ = await _open_channels(site.settings, base, parts)
+        base = await _lay_foundation(settings, None, parts)
+        adapters, pipeline, _ = await _open_channels(settings, base, parts)
         await asyncio.to_thread(base.keys.recogniser.tabulate)
         _spare_the_collector(parts)
         yield Service(

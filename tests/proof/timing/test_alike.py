@@ -75,7 +75,7 @@ async def _answers(
 def test_a_hidden_label_is_answered_like_a_code_that_is_none(site: Site, prove: Prove) -> None:
     async def run() -> tuple[int, list[str]]:
         compared, unlike, serial = 0, [], 0
-        async with open_service(site) as service:
+        async with open_service(site.settings) as service:
             for channel, ask in QUESTIONS.items():
                 for codes, kind in ((site.codes, "code"), (site.slips, "slip")):
                     seen: dict[str, list[list[tuple[object, ...]]]] = {name: [] for name in CLASSES}
@@ -102,7 +102,7 @@ def test_a_hidden_label_is_answered_like_a_code_that_is_none(site: Site, prove: 
 
 def test_the_comparison_sees_a_label_that_is_told(site: Site) -> None:
     async def run() -> list[bool]:
-        async with open_service(site) as service:
+        async with open_service(site.settings) as service:
             found = []
             for place, (channel, ask) in enumerate(QUESTIONS.items()):
                 unknown, known = site.codes[NEVER_ISSUED][place], site.active[place]
