@@ -13,7 +13,7 @@ from tests.proof.fuzz.api_run import fuzz_api
 from tests.proof.fuzz.api_site import api_site
 from tests.proof.harness import Prove
 
-_EXAMPLES = {"short": 20, "long": 1_000}
+_EXAMPLES = {"short": 20, "long": 400}
 
 
 async def known(service: SampleService, url: str, token: str) -> dict[str, list[str]]:

@@ -19,8 +19,8 @@ from tests.proof.fuzz.parsers import GROUPS, corpus_of
 from tests.proof.fuzz.parsers_text import own_codes, prove_typed
 from tests.proof.harness import Prove
 
-_EXAMPLES = {"short": 1_200, "long": 60_000}
-_LARGE = {"short": 24, "long": 1_000}
+_EXAMPLES = {"short": 1_200, "long": 24_000}
+_LARGE = {"short": 24, "long": 400}
 
 
 @pytest.mark.parametrize("group", GROUPS)
