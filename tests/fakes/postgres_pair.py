@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ import asyncpg
 from tests.fakes.postgres_server import OWNER, PASSWORD, PostgresServer
 
 _STANDBY: Final = "standby"
+_PATIENCE_S: Final = 60.0
 # a killed server must leave nothing in the machine's shared memory
 _SETTINGS: Final = {"dynamic_shared_memory_type": "mmap", "wal_receiver_status_interval": "1s"}
 
@@ -69,15 +71,30 @@ class PostgresPair:
 
 
 def kill(server: PostgresServer) -> None:
-    """End every process of a server at once, as the end of its machine does."""
+    """End every process of a server at once, as the end of its machine does; returns when none of them is left.
+
+    One that had still to end would hold the memory they share, and the server could not be started again.
+    """
     freeze(server)
-    _signal(_processes(server), signal.SIGKILL)
-    server.stop(signal.SIGKILL)
+    watched = _watched(_processes(server))
+    try:
+        for one in watched:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one, signal.SIGKILL)
+        server.stop(signal.SIGKILL)
+        for one in watched:
+            assert select.select([one], [], [], _PATIENCE_S)[0], "a process that was killed lives on"
+    finally:
+        for one in watched:
+            os.close(one)
 
 
 def freeze(server: PostgresServer) -> None:
     """Let a server fall silent: its connections stay, and new ones get no word, as behind a dropped network."""
-    _signal(_processes(server), signal.SIGSTOP)
+    silent: set[int] = set()
+    while more := set(_processes(server)) - silent:  # the first to be stopped is who starts the others
+        _signal(sorted(more), signal.SIGSTOP)
+        silent |= more
 
 
 def thaw(server: PostgresServer) -> None:
@@ -92,6 +109,15 @@ def _processes(server: PostgresServer) -> list[int]:
         return []
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
     return [process.pid, *map(int, children.split())]
+
+
+def _watched(processes: Iterable[int]) -> list[int]:
+    """Return a file for each process, which can be read once it has ended."""
+    files = []
+    for process in processes:
+        with suppress(ProcessLookupError):
+            files.append(os.pidfd_open(process))
+    return files
 
 
 def _signal(processes: Iterable[int], number: signal.Signals) -> None:

@@ -2,7 +2,8 @@
 
 A kill cannot lose what reached the kernel's page cache, so it stands in for a loss of power only where the server had
 not handed its log over yet. That is what the planted control shows: with synchronous_commit off, and a log writer that
-waits ten seconds, verdicts were told whose log was still in the server's own memory.
+waits ten seconds, verdicts were told whose log was still in the server's own memory. Where that writer's turn came just
+before the kill nothing was lost, and the control is tried again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tests.proof.harness import Prove
 
 KILLS = {"short": 8, "long": 200}
 CONTROLS = {"short": 3, "long": 10}
+TRIES = 3  # of a control
 SHOPPERS = 12
 LABELS = 40
 _FIRST_SERIAL = 20 * 10**15
@@ -134,7 +136,7 @@ async def serving(stage: PostgresqlStage, url: str) -> None:
     """Wait until the store that lost its connections records again."""
     operator: Any = await asyncpg.connect(url)
     try:
-        for _ in range(500):
+        for _ in range(3_000):  # a minute
             try:
                 await stage.store.check()
             except StoreUnavailable:
@@ -208,20 +210,26 @@ async def test_a_commit_that_waits_for_no_disk_is_caught_every_time(
     """The service refuses such a server at its start, so it is made one behind its back."""
     dice, caught = random.Random(12), 0
     for _ in range(CONTROLS[budget]):
-        await prepared.empty()
-        stage = await PostgresqlStage.open(prepared.url)
-        load = Load(await Watched.over(stage), dice)
-        await stage.storage._recorder.run(
-            lambda connection: connection.execute("SET synchronous_commit = off")
-        )
-        await load.run_until(dice.randrange(20, 200))
-        kill(server)
-        await load.end()
-        await asyncio.to_thread(server.start)
-        await serving(stage, prepared.socket_url)
-        found = await inspect(prepared.socket_url, load, len(load.told))
-        caught += found.lost > 0
-        await load.watched.engine.close()
-        await stage.close()
+        for _ in range(TRIES):
+            if await _lost_without_a_disk(server, prepared, dice):
+                caught += 1
+                break
     assert caught == CONTROLS[budget]
     prove("planted control", caught=caught)
+
+
+async def _lost_without_a_disk(server: PostgresServer, prepared: Prepared, dice: random.Random) -> int:
+    """Kill the cluster under a service whose commits wait for no disk; return how many told verdicts are lost."""
+    await prepared.empty()
+    stage = await PostgresqlStage.open(prepared.url)
+    load = Load(await Watched.over(stage), dice)
+    await stage.storage._recorder.run(lambda connection: connection.execute("SET synchronous_commit = off"))
+    await load.run_until(dice.randrange(20, 200))
+    kill(server)
+    await load.end()
+    await asyncio.to_thread(server.start)
+    await serving(stage, prepared.socket_url)
+    found = await inspect(prepared.socket_url, load, len(load.told))
+    await load.watched.engine.close()
+    await stage.close()
+    return found.lost
