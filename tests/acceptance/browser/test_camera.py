@@ -58,9 +58,7 @@ async def test_a_scanned_label_is_asked_with_one_press(
     ):
         await page.goto(f"{site.url}/")
         await page.click("#scan")
-        await expect(page.locator("#scan-status")).to_have_text(
-            "The digits have been read. Press Check.", timeout=20_000
-        )
+        await expect(page.locator("#scan-status")).to_have_text("The digits have been read. Press Check.")
         assert (await page.input_value("#code")).replace(" ", "") == code
         assert await page.input_value("input[name=entry]") == "scanned"
         assert await page.evaluate("document.activeElement.className") == "main"
@@ -84,7 +82,7 @@ async def test_another_qr_code_is_told_apart_and_the_camera_closes(
     ):
         await page.goto(f"{site.url}/")
         await page.click("#scan")
-        await expect(page.locator("#scan-status")).to_contain_text("not a QR code", timeout=20_000)
+        await expect(page.locator("#scan-status")).to_contain_text("not a QR code")
         await keep_screenshot(page, "camera-open")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("video", state="detached")

@@ -1,6 +1,5 @@
 """How long a start takes: `--help` beside the bare interpreter, and the second start of the demonstration."""
 
-import statistics
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ def test_help_costs_less_than_four_bare_interpreters() -> None:
     for _ in range(ROUNDS):
         bare.append(seconds(sys.executable, "-c", "pass"))
         help_.append(seconds(str(entry), "--help"))
-    ratio = statistics.median(help_) / statistics.median(bare)
+    ratio = min(help_) / min(bare)  # whatever else the machine did took time from some, hardly from all
     assert ratio < MOST_TIMES_BARE, f"--help takes {ratio:.2f} times a bare interpreter"
 
 

@@ -89,7 +89,7 @@ class Errands:
         if self.centre is not None:
             await self.centre.see("bound")
         never = asyncio.Event()
-        for _ in range(400):
+        for _ in range(1_200):  # a minute
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.switch)
             except OSError:

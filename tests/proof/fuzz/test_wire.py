@@ -111,7 +111,7 @@ async def exchange(port: int, data: bytes) -> bytes:
             async with asyncio.timeout(_LOOK_S):
                 answers = await reader.read(65536)
         writer.write(_LAST)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return answers + await reader.read()
     except ConnectionError:  # closed while we still sent
         return answers
