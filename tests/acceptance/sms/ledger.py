@@ -66,20 +66,30 @@ def learn_ids(messages: Iterable[Message], dialects: Mapping[str, Dialect], now:
                     message.ids |= {text.message_id, text.alias_id} - {""}
 
 
-def check_facts(messages: Iterable[Message], books: Books, life: ServiceLife) -> int:
-    """One fact a message and one message a fact; ordinals without a gap. Returns how many facts there are."""
+def check_facts(
+    messages: Iterable[Message], books: Books, life: ServiceLife, counts: Mapping[tuple[str, str], int]
+) -> int:
+    """One fact a message and one message a fact; ordinals without a gap. Returns how many facts there are.
+
+    Who opts out before a late answer is asked for gets none, and the label keeps its first check; that was counted.
+    """
     owner: dict[int, Message] = {}
+    never_asked = 0
     for message in messages:
         keys = (life.recogniser.message_key("sms", message.provider, one) for one in message.ids)
         facts = {books.numbers[key] for key in keys if key in books.numbers}
         assert len(facts) <= 1, f"counted {len(facts)} times: {message}"
-        if message.is_recorded is not None:
+        if message.is_recorded and not facts and not message.arrived:
+            never_asked += 1
+        elif message.is_recorded is not None:
             assert bool(facts) is message.is_recorded, message
         for number in facts:
             assert owner.setdefault(number, message) is message, f"one fact for two: {message}"
             fact = books.facts[number]
             assert fact.serial in message.serials, (fact, message)
             assert fact.channel == "sms"
+    opted_out = sum(number for (event, _), number in counts.items() if event == "given_up_opted_out")
+    assert never_asked <= opted_out, (never_asked, counts)
     assert owner.keys() == books.facts.keys(), "a fact that no message explains"
     ordinals: dict[int, list[int]] = defaultdict(list)
     for fact in books.facts.values():

@@ -79,7 +79,7 @@ async def test_nothing_counts_twice_and_nothing_is_answered_twice(
         life = evening.life
         learn_ids(traffic.messages, life.dialects, clock.now())
         books = read_books(life.path)
-        check_facts(traffic.messages, books, life)
+        check_facts(traffic.messages, books, life, journal.counts)
         check_replies(traffic.messages, journal.counts)
         _check_outbox(books, network)
         assert not network.strays
