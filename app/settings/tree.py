@@ -40,6 +40,8 @@ from app.settings.types import FILE, LOOPBACK, DatabaseUrl, Level, Names, Networ
 
 PREFIX: Final = "YANZHEN_"
 _NESTED: Final = "__"
+_UNKNOWN: Final = "extra_forbidden"
+_PLAIN_NAME: Final = re.compile("[a-z_]+")
 _LOOPBACK_URL: Final = re.compile(r"https?://(localhost|127\.[0-9.]+|\[::1\])(:|/|$)")
 
 
@@ -223,7 +225,8 @@ def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | N
     except ValidationError as error:
         problems = [p for p in error.errors(include_input=False) if p["type"] != "default_factory_not_called"]
         lines = [
-            f"  {_path(problem['loc'])}: {_say(problem['type'], problem['msg'])}" for problem in problems
+            f"  {_path(problem['loc'], unknown=problem['type'] == _UNKNOWN)}: {_say(problem['type'], problem['msg'])}"
+            for problem in problems
         ]
         count = "Some settings are" if len(lines) > 1 else "A setting is"
         raise SettingsInvalid("\n".join((f"{count} wrong; correct and start again:", *lines))) from None
@@ -258,13 +261,17 @@ def _read_toml(path: Path) -> dict[str, object]:
         ) from None
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: tuple[int | str, ...], *, unknown: bool) -> str:
     names = [part for part in location if isinstance(part, str)]
+    if unknown and names and not _PLAIN_NAME.fullmatch(names[-1]):
+        names[-1] = (
+            "(a name not shown here)"  # a secret that slipped into the place of a name looks like this
+        )
     return ".".join(names) or "settings"
 
 
 def _say(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
+    if kind == _UNKNOWN:
         return "there is no such setting; see docs/settings.md"
     if kind == "value_error":
         return message.removeprefix("Value error, ")

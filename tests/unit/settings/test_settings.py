@@ -74,6 +74,16 @@ def test_every_problem_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert "key_file" not in text
 
 
+def test_a_secret_in_the_place_of_a_name_is_not_shown(tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text('[sms.twilio]\n"0123-token" = 1\n')
+    with pytest.raises(
+        SettingsInvalid, match=r"sms\.twilio\.\(a name not shown here\): there is no such"
+    ) as caught:
+        load_settings(config=config)
+    assert "0123" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "mysql://x/y", "labels.db"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(SettingsInvalid, match="sqlite:///path"):
