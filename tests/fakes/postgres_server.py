@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -117,7 +118,9 @@ class PostgresServer:
             if self._server is None or self._server.poll() is not None:
                 break
             status = self.data / "postmaster.pid"
-            lines = status.read_text().splitlines() if status.exists() else []
+            lines: list[str] = []
+            with suppress(FileNotFoundError):  # a server that starts removes what another left
+                lines = status.read_text().splitlines()
             if len(lines) > 7 and lines[0] == str(self._server.pid) and lines[7].strip() == "ready":
                 return
             with socket.socket() as waiting:  # nothing ever arrives here: a pause with a deadline
