@@ -19,7 +19,6 @@ import asyncpg
 from app.adapters.sealing import AesGcmSealing
 from app.adapters.storage.postgresql import PostgresqlStorage, open_postgresql
 from app.adapters.storage.rows import to_micros
-from app.core.model.catalogue import Catalogue
 from app.core.model.reply import OwedReply
 from app.core.model.verdict import Verdict
 from tests.contract.store.history import Recorded
@@ -32,8 +31,9 @@ from tests.proof.simulation.shared import (
     RemoteOutbox,
     RemoteVerifications,
     Stores,
+    WiredCatalogues,
 )
-from tests.proof.simulation.world import Wire, run_now
+from tests.proof.simulation.world import Wire
 
 T = TypeVar("T")
 
@@ -119,21 +119,12 @@ class AtOnce:
         return call
 
 
-class ServedVerifications(RemoteVerifications):
+class ServedVerifications(WiredCatalogues, RemoteVerifications):
     """``VerificationStore`` and ``CatalogueStore`` on the server, at the other end of a wire."""
 
     def __init__(self, record: Any, catalogues: Any, wire: Wire) -> None:
-        super().__init__(record, wire)
-        self._catalogues = catalogues
-
-    async def load(self) -> Catalogue:
-        return await self._wire.ask("load", lambda: run_now(self._catalogues.load()))
-
-    async def version(self) -> int:
-        return await self._wire.ask("version", lambda: run_now(self._catalogues.version()))
-
-    async def find_imported(self, code_digest: bytes) -> int | None:
-        return await self._wire.ask("imported", lambda: run_now(self._catalogues.find_imported(code_digest)))
+        RemoteVerifications.__init__(self, record, wire)
+        WiredCatalogues.__init__(self, catalogues, wire)
 
 
 class ServedOutbox(RemoteOutbox):

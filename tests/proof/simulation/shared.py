@@ -138,6 +138,23 @@ class MemoryBooks:
         """Nothing is open."""
 
 
+class WiredCatalogues:
+    """``CatalogueStore`` at the far end of a wire."""
+
+    def __init__(self, catalogues: CatalogueStore, wire: Wire) -> None:
+        self._catalogues = catalogues
+        self._wire = wire
+
+    async def load(self) -> Catalogue:
+        return await self._wire.ask("load", lambda: run_now(self._catalogues.load()))
+
+    async def version(self) -> int:
+        return await self._wire.ask("version", lambda: run_now(self._catalogues.version()))
+
+    async def find_imported(self, code_digest: bytes) -> int | None:
+        return await self._wire.ask("imported", lambda: run_now(self._catalogues.find_imported(code_digest)))
+
+
 class RemoteVerifications:
     """``VerificationStore`` and ``CatalogueStore`` at the other end of a wire."""
 

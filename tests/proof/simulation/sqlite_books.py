@@ -27,15 +27,14 @@ from app.adapters.storage.sqlite.reader import Reader
 from app.adapters.storage.sqlite.shared_commits import SharedCommits
 from app.adapters.storage.sqlite.verifications import SqliteVerifications
 from app.adapters.storage.sqlite.writer import Work, Writer
-from app.core.model.catalogue import Catalogue
 from app.core.model.label import LabelState
 from app.core.model.verdict import Verdict
 from app.issuing.ports import BatchOrder, StateChange
 from tests.contract.store.history import Recorded
 from tests.fakes.clock import START
 from tests.fakes.sample_service import fixed_keyring
-from tests.proof.simulation.shared import Fate, Stores
-from tests.proof.simulation.world import Wire, run_now
+from tests.proof.simulation.shared import Fate, Stores, WiredCatalogues
+from tests.proof.simulation.world import Wire
 
 T = TypeVar("T")
 
@@ -144,23 +143,6 @@ class InlineConnection:
 
     async def execute_fetchall(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         return self._db.execute(sql, values).fetchall()
-
-
-class WiredCatalogues:
-    """``CatalogueStore`` at the far end of a wire."""
-
-    def __init__(self, catalogues: SqliteCatalogues, wire: Wire) -> None:
-        self._catalogues = catalogues
-        self._wire = wire
-
-    async def load(self) -> Catalogue:
-        return await self._wire.ask("load", lambda: run_now(self._catalogues.load()))
-
-    async def version(self) -> int:
-        return await self._wire.ask("version", lambda: run_now(self._catalogues.version()))
-
-    async def find_imported(self, code_digest: bytes) -> int | None:
-        return await self._wire.ask("imported", lambda: run_now(self._catalogues.find_imported(code_digest)))
 
 
 class SqliteBooks:
